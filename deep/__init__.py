@@ -1,0 +1,1 @@
+"""Objectives for learned models at scale: neural networks, sampled data. Stands on `tabular`."""

@@ -1,0 +1,44 @@
+"""What holds for all tests: one linear-algebra thread, no windows, strict JAX; and a line on what was not run."""
+
+import os
+
+# Read by the libraries when they are first imported, so that a test without JAX or matplotlib needn't import them.
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+}
+os.environ.update(SETTINGS)
+
+import pytest  # noqa: E402
+
+TIERS = {"slow": "make test-slow", "browser": "pytest -m browser", "gpu": "pytest -m gpu", "notebook": "make test"}
+NOT_RUN = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config):
+    config.stash[NOT_RUN] = dict.fromkeys(TIERS, 0)
+
+
+def pytest_deselected(items):
+    for item in items:
+        tier = next((tier for tier in TIERS if item.get_closest_marker(tier)), None)
+        if tier:
+            item.config.stash[NOT_RUN][tier] += 1
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist
+        session.config.workeroutput["not_run"] = session.config.stash[NOT_RUN]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.stash[NOT_RUN] = getattr(node, "workeroutput", {}).get("not_run", node.config.stash[NOT_RUN])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    tiers = [f"{count} {tier} ({TIERS[tier]})" for tier, count in config.stash[NOT_RUN].items() if count]
+    terminalreporter.write_line("tests not in this run: " + (", ".join(tiers) or "none"))
