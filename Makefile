@@ -58,7 +58,7 @@ docs: $(READY)  ## the documentation, into docs/_build/html
 
 images: $(READY)  ## the README's picture
 	$(ENV) -m tabular reproduce omd-fig2 --out results
-	cp results/omd-fig2.png docs/images/omd-fig2.png
+	mkdir -p docs/images && cp results/omd-fig2.png docs/images/
 
 clean:  ## remove .venv and everything else that was made
 	rm -rf .venv results docs/_build .pytest_cache .ruff_cache .hypothesis

@@ -35,6 +35,9 @@ def keep_as_written(app, what, name, obj, options, lines):
         before = next((line for line in reversed(lines[:i]) if line.strip()), "")
         if block and before and not before.startswith("    ") and not before.rstrip().endswith("::"):
             lines[i:i] = ["::", ""]
+    if "Raises:" in lines:  # one paragraph, whether written as sentences or as a list
+        first = lines.index("Raises:") + 1
+        lines[first:] = [f"  {line.strip()}" if line.startswith("  ") else line for line in lines[first:]]
 
 
 def setup(app):

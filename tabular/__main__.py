@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +44,30 @@ def main(argv: list[str] | None = None) -> int:
         print("tabular: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, NotConverged, ImportError) as error:
-        print(f"tabular: {error}", file=sys.stderr)
+        print(f"tabular: {_message(error)}", file=sys.stderr)
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tabular", description="An exact microscope for Markov decision processes.")
+    parser = argparse.ArgumentParser(
+        prog="tabular",
+        usage="tabular [-h] [--version] COMMAND ...",
+        description="An exact microscope for Markov decision processes.",
+        epilog="tabular COMMAND --help says more.",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...", prog="tabular")
     _add_solve(commands)
     _add_reproduce(commands)
     return parser
+
+
+def _message(error: Exception) -> str:
+    """An error in words; the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _version() -> str:
@@ -97,9 +110,7 @@ def solve_command(arguments: argparse.Namespace) -> None:
 
     mdp, assumed = read_source(arguments.source, arguments.gamma)
     if assumed:
-        print(
-            f"tabular: {arguments.source} has no discount; using gamma = {mdp.gamma} (--gamma sets it)", file=sys.stderr
-        )
+        print(f"{arguments.source} has no discount of its own; gamma is {mdp.gamma} (see --gamma)", file=sys.stderr)
     options = {} if arguments.method is None else {"method": arguments.method}
     if arguments.alpha is None:
         solution = solve(mdp, tol=arguments.tol, **options)
@@ -141,10 +152,10 @@ def _lacks_gamma(path: Path) -> bool:
     """Whether a file leaves the discount open. A file that can't be read doesn't: `load` says what is wrong with it."""
     try:
         if path.suffix == ".npz":
-            with np.load(path) as archive:
-                return "gamma" not in archive.files and "P" in archive.files
+            with zipfile.ZipFile(path) as archive:
+                return "P.npy" in archive.namelist() and "gamma.npy" not in archive.namelist()
         return not re.search(r"^\s*gamma\s*=", path.read_text(encoding="utf-8"), re.MULTILINE)
-    except Exception:
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
 
 
@@ -199,6 +210,8 @@ def _write(path: Path, text: str) -> None:
     try:
         beside.write_text(text + "\n", encoding="utf-8")
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(f"can't write {path}: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -207,17 +220,28 @@ def _write(path: Path, text: str) -> None:
 
 
 def _add_reproduce(commands) -> None:
+    from tabular.studies import STUDIES
+
     text = "Compute published figures and write NAME.csv, NAME.png and NAME.json."
+    names = ", ".join(study.name for study in STUDIES)
     parser = commands.add_parser("reproduce", help="compute published figures", description=text)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a study, papers (all published figures), or all")
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"{names}, papers (all published figures) or all")
     parser.add_argument("--out", default="results", metavar="DIR", type=Path, help="where to write (default: results)")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and points: a first look")
     parser.set_defaults(command=reproduce_command)
 
 
 def reproduce_command(arguments: argparse.Namespace) -> None:
-    """`tabular reproduce`: run studies and write their files."""
-    raise NotImplementedError
+    """`tabular reproduce`: run studies, one after the other, and write their files."""
+    from tabular import studies
+
+    chosen = studies.resolve(arguments.names)
+    arguments.out.mkdir(parents=True, exist_ok=True)  # or hours of work could end in a name that can't be written
+    for study in chosen:
+        print(f"{study.name}: {study.about}", file=sys.stderr)
+        record = study.run(quick=arguments.quick, progress=True)
+        for path in studies.write(record, arguments.out):
+            print(path)
 
 
 if __name__ == "__main__":

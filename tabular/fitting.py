@@ -2,8 +2,8 @@
 
     theta <- project(Adam(theta, d/dtheta loss(true, model(theta))), kappa)
 
-for many seeds and norm bounds at once. A fit ends when the parameters and the objective's state (for OMD, the Q it plans
-with) all move less than `tol max|.| + tol`, or after `steps` steps; NaN is a failure and never counts as convergence.
+for many seeds and norm bounds at once. A fit ends when the parameters and the objective's state (for OMD, the Q it
+plans with) all move less than `tol max|.| + tol`, or after `steps` steps; NaN is a failure and never convergence.
 """
 
 from __future__ import annotations
@@ -119,15 +119,17 @@ def fit(
       tol: see the module's docstring. 0 takes all steps.
       optimizer: an optax optimiser by its step size; `optax.adam` has b1 = 0.9, b2 = 0.999, eps = 1e-8, and `optax.sgd`
         is plain gradient descent. The projection follows each update and leaves the optimiser's moments alone.
-      pair: "own" reports the Q of the final parameters. "authors" reports, with the final model, the Q of the parameters
-        before the last update, as the code published with Nikishin et al. 2021 does. They differ in fits that cycle.
+      pair: "own" reports the Q of the final parameters. "authors" reports, with the final model, the Q of the
+        parameters before the last update, as the code published with Nikishin et al. 2021 does. They differ in fits
+        that cycle.
       progress: True shows a progress bar. A function is called with numbers of steps that add up to `steps`.
 
     Returns:
       A `Fit`. Using up the steps is no error: see `Fit.converged`.
 
     Raises:
-      NotConverged if a loss or parameter became NaN or infinite; it names the seed and kappa, and its `result` holds the rest.
+      NotConverged if a loss or parameter became NaN or infinite; it names the seed and kappa, and its `result` holds
+        the other fits.
       Interrupted (a KeyboardInterrupt) on Ctrl-C; its `result` holds the fit so far.
       ValueError for a bad argument.
     """
@@ -151,7 +153,9 @@ def fit(
         def result() -> Fit:
             shape = len(kappas), len(seeds)
             values = _evaluate(dense, objective, model_class, lanes, pair, shape)
-            return Fit(**values, history=_history(record, shape), kappa=kappas, seeds=seeds, settings=settings, true=true)
+            return Fit(
+                **values, history=_history(record, shape), kappa=kappas, seeds=seeds, settings=settings, true=true
+            )
 
         try:
             for stop in _stops(steps):
@@ -162,7 +166,9 @@ def fit(
                     break
         except KeyboardInterrupt as signal:
             reached = int(np.max(lanes.step))
-            raise Interrupted(f"stopped after {reached} of {steps} steps; .result holds the fit so far", result()) from signal
+            raise Interrupted(
+                f"stopped after {reached} of {steps} steps; .result holds the fit so far", result()
+            ) from signal
         found = result()
     return _sound(found)
 
@@ -197,15 +203,16 @@ def _start(true, objective, model_class, optimizer, seeds, kappas) -> _Lane:
 def _lanes(optimizer, thetas, states, kappas) -> _Lane:
     def one(theta, state, kappa):
         moments = optimizer(0.0).init(theta)
-        lane = _Lane(theta, theta, moments, state, jnp.nan, 0, kappa, active=True, converged=False)
-        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), lane)
+        loss, step, active = jnp.asarray(jnp.nan, float), jnp.asarray(0, int), jnp.asarray(True)
+        lane = _Lane(theta, theta, moments, state, loss, step, kappa, active, ~active)
+        return jax.tree.map(lambda x: jnp.asarray(x, x.dtype), lane)
 
     return jax.vmap(one)(thetas, states, kappas)
 
 
 @partial(jax.jit, static_argnames="optimizer")
 def _advance(true, objective, model_class, optimizer, lr, tol, lanes: _Lane, stop) -> _Lane:
-    """Take steps until every lane has ended or taken `stop` of them. Compiled once for each kind of problem and shape."""
+    """Take steps until every lane has ended or taken `stop` of them. Compiled once for each kind and shape of fit."""
     step = jax.vmap(partial(_step, true, objective, model_class, optimizer(lr), tol))
     return lax.while_loop(lambda lanes: jnp.any(lanes.active & (lanes.step < stop)), step, lanes)
 
@@ -217,14 +224,15 @@ def _step(true, objective, model_class, optimizer, tol, lane: _Lane) -> _Lane:
         return objective.loss(true, model_class.mdp(true, theta), lane.state, lane.step)
 
     (value, state), slope = jax.value_and_grad(loss, has_aux=True)(lane.theta)
-    change, moments = optimizer.update(slope, lane.moments, lane.theta)
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it, whatever the caller's setting
+        change, moments = optimizer.update(slope, lane.moments, lane.theta)
     theta = model_class.project(optax.apply_updates(lane.theta, change), lane.kappa)
     sound = lane.active & _all(jnp.isfinite, (value, theta))
     still = sound & _all(partial(_still, tol), (theta, state), (lane.theta, lane.state))
     moved = lane._replace(theta=theta, before=lane.theta, moments=moments, state=state)
     return jax.tree.map(partial(jnp.where, sound), moved, lane)._replace(
         loss=jnp.where(lane.active, value, lane.loss),
-        step=lane.step + lane.active,
+        step=jnp.where(lane.active, lane.step + 1, lane.step),
         active=sound & ~still,
         converged=lane.converged | still,
     )
@@ -250,12 +258,12 @@ def _all(test: Callable, *trees) -> jax.Array:
 
 def _evaluate(true, objective, model_class, lanes: _Lane, pair: str, shape: tuple[int, int]) -> dict[str, Any]:
     """The fields of `Fit` that come out of the loop."""
-    failed = ~lanes.active & ~lanes.converged
-    model = _models(true, model_class, lanes.theta)
-    planned = model if pair == "own" else _models(true, model_class, lanes.before)
-    values = _measure(true, objective.alpha, *planned)
-    values = {name: jnp.where(failed.reshape(-1, *[1] * (x.ndim - 1)), jnp.nan, x) for name, x in values.items()}
-    values |= {"theta": lanes.theta, "P_hat": model[0], "r_hat": model[1]}
+    P_hat, r_hat = _models(true, model_class, lanes.theta)
+    planned = (P_hat, r_hat) if pair == "own" else _models(true, model_class, lanes.before)
+    measured = _measure(true, objective.alpha, *planned)
+    failed = (~lanes.active & ~lanes.converged) | ~jnp.isfinite(measured["J"])
+    values = {name: jnp.where(jnp.expand_dims(failed, range(1, x.ndim)), jnp.nan, x) for name, x in measured.items()}
+    values |= {"theta": lanes.theta, "P_hat": P_hat, "r_hat": r_hat}
     values |= {"iterations": lanes.step, "converged": lanes.converged, "failed": failed}
     return jax.tree.map(lambda x: np.asarray(x).reshape(shape + x.shape[1:]), values)
 
@@ -282,7 +290,7 @@ def _measure(true, alpha, P_hat, r_hat) -> dict[str, jax.Array]:
         return {
             "Q": Q,
             "J": policy_return(true, softmax_policy(Q, alpha)),
-            "bellman_mse": jnp.sum(error**2) / jnp.sum(true.feasible),
+            "bellman_mse": jnp.mean(error**2, where=true.feasible),
             "q_error": jnp.max(jnp.where(true.feasible, abs(Q - optimal), 0.0)),
         }
 
@@ -301,8 +309,8 @@ def _sound(found: Fit) -> Fit:
         k, n = np.argwhere(found.failed)[0]
         raise NotConverged(
             f"{found.failed.sum()} of {found.failed.size} fits became NaN or infinite; the first at kappa = "
-            f"{found.kappa[k]:g} (index {k}), seed {found.seeds[n]}, in step {found.iterations[k, n]} (loss "
-            f"{found.history.loss[k, n, -1]:g}). Try a smaller lr = {found.settings['lr']:g}; .result holds the other fits.",
+            f"{found.kappa[k]:g} (index {k}), seed {found.seeds[n]}, in step {found.iterations[k, n]}, where the loss "
+            f"was {found.history.loss[k, n, -1]:g}. Try lr below {found.settings['lr']:g}. .result holds the others.",
             result=found,
         )
     return found
@@ -311,8 +319,8 @@ def _sound(found: Fit) -> Fit:
 # arguments
 
 
-def _bounds(kappa, model_class: ModelClass) -> np.ndarray:
-    kappas = np.asarray([*kappa] if isinstance(kappa, Iterable) and np.ndim(kappa) else [kappa], dtype=float)
+def _bounds(kappa: float | Iterable[float], model_class: ModelClass) -> np.ndarray:
+    kappas = np.asarray([*kappa] if isinstance(kappa, Iterable) else [kappa], dtype=float)
     wrong = ~(kappas >= 0)
     if kappas.ndim != 1 or not len(kappas):
         raise ValueError(f"kappa has shape {kappas.shape}, expected a number or a list of them.")
@@ -320,8 +328,8 @@ def _bounds(kappa, model_class: ModelClass) -> np.ndarray:
         raise ValueError(f"kappa = {kappas[wrong][0]:g}, expected a norm bound of 0 or more (inf for none).")
     if not model_class.bounded and np.isfinite(kappas).any():
         raise ValueError(
-            f"kappa = {kappas[0]:g} has no effect: {model_class!r} has no norm bound. Leave kappa out, or choose a model "
-            "class that has one, such as softmax_table('paper_scaled')."
+            f"kappa = {kappas[0]:g} has no effect: {model_class!r} has no norm bound. Leave kappa out, or choose a "
+            "model class that has one, such as softmax_table('paper_scaled')."
         )
     return kappas
 
@@ -338,7 +346,7 @@ def _check(true: AnyMDP, lr: float, steps: int, tol: float, pair: str) -> None:
         raise ValueError(f"true.gamma = {true.gamma:g}, expected a discount below 1: a learned model may never end.")
     if not lr > 0:
         raise ValueError(f"lr = {lr}, expected a positive step size.")
-    if not (isinstance(steps, int) and steps >= 1):
+    if not (isinstance(steps, int | np.integer) and steps >= 1):
         raise ValueError(f"steps = {steps!r}, expected a whole number of at least 1.")
     if not tol >= 0:
         raise ValueError(f"tol = {tol}, expected 0 or more.")

@@ -7,19 +7,19 @@ A model class is a frozen record, registered as a JAX pytree, with
     project(theta, kappa) -> theta      back into the set of size kappa
     bounded                             whether kappa means anything
 
-all written for one MDP and pure, so that `fit` can differentiate, `vmap` and compile them. A new class needs nothing else.
+all written for one MDP and pure: `fit` differentiates, batches and compiles them. A new class needs nothing else.
 
 The norm of a table of logits and rewards is bounded by kappa in four ways, named in every table and figure:
 
-    name            logits        divided by    norm that is bounded
-    authors         L             alpha         each array alone, only its first slice divided by alpha (`authors_balls`)
-    paper_raw       L             alpha         of all parameters together, ||(L / alpha, r)|| (`norm_ball`)
-    paper_scaled    phi           1             of all parameters together, ||(phi, r)|| (`norm_ball`)
-    none            L             alpha         no bound
+    name            P_hat                 norm that is bounded
+    authors         softmax(L / alpha)    of each array alone, only its first slice divided by alpha (`authors_balls`)
+    paper_raw       softmax(L / alpha)    of all parameters together, ||(L / alpha, r)|| (`norm_ball`)
+    paper_scaled    softmax(phi)          of all parameters together, ||(phi, r)|| (`norm_ball`)
+    none            softmax(L / alpha)    none
 
-Nikishin et al. 2021, eq. 8, state the norm of `paper_raw` and `paper_scaled`; their published code has that of `authors`,
-and only this one reproduces their Figures 2 and 4. `paper_raw` and `paper_scaled` are the same set, reached with
-different steps: a step of Adam changes every parameter by about lr, which is lr / alpha in the logits of `paper_raw`.
+Nikishin et al. 2021, eq. 8, state the norm of `paper_raw` and `paper_scaled`; the code they published has that of
+`authors`, and only this one reproduces their Figures 2 and 4. `paper_raw` and `paper_scaled` bound the same set of
+models, walked through with different steps: Adam changes every parameter by about lr, which is lr / alpha in L / alpha.
 """
 
 from __future__ import annotations
@@ -40,17 +40,20 @@ RANDOM_BITS = "threefry2x32, partitionable=False"
 """The generator that all draws are pinned to, whatever JAX's defaults are; recorded with results."""
 
 
+Scalar = jax.Array | float
+
+
 class ModelClass(Protocol):
     """What `fit` needs to know about a model class; see the module's docstring."""
 
     @property
     def bounded(self) -> bool: ...
 
-    def init(self, true: MDP, key: jax.Array) -> Any: ...
+    def init(self, true: MDP, key: jax.Array, /) -> Any: ...
 
-    def mdp(self, true: MDP, theta: Any) -> MDP: ...
+    def mdp(self, true: MDP, theta: Any, /) -> MDP: ...
 
-    def project(self, theta: Any, kappa: jax.Array) -> Any: ...
+    def project(self, theta: Any, kappa: Scalar, /) -> Any: ...
 
 
 class Theta(NamedTuple):
@@ -62,7 +65,8 @@ class Theta(NamedTuple):
     """Rewards, shape (S, A)."""
 
 
-Projection = Callable[[Theta, jax.Array, jax.Array], Theta]
+Projection = Callable[[Theta, Scalar, Scalar], Theta]
+"""A function of (theta, kappa, temperature)."""
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["temperature"], meta_fields=["projection"])
@@ -95,9 +99,9 @@ class SoftmaxTable:
         r = jnp.where(true.feasible, theta.reward, -jnp.inf)
         return MDP(P, r, true.gamma, true.rho, true.terminating)
 
-    def project(self, theta: Theta, kappa: jax.Array) -> Theta:
+    def project(self, theta: Theta, kappa: Scalar) -> Theta:
         """The parameters scaled back to norm kappa where the norm exceeds it."""
-        return theta if self.projection is None else self.projection(theta, kappa, jnp.asarray(self.temperature))
+        return theta if self.projection is None else self.projection(theta, kappa, self.temperature)
 
 
 def softmax_table(projection: str = "none", *, alpha: float = 0.01) -> SoftmaxTable:
@@ -125,17 +129,17 @@ def softmax_table(projection: str = "none", *, alpha: float = 0.01) -> SoftmaxTa
 # projections
 
 
-def norm_ball(theta: Theta, kappa: jax.Array, temperature: jax.Array) -> Theta:
+def norm_ball(theta: Theta, kappa: Scalar, temperature: Scalar) -> Theta:
     """All parameters scaled by `min(1, kappa / ||(L / temperature, r)||)`: Nikishin et al. 2021, eq. 8."""
     scale = _shrink(_square(theta.logits / temperature) + _square(theta.reward), kappa)
     return Theta(scale * theta.logits, scale * theta.reward)
 
 
-def authors_balls(theta: Theta, kappa: jax.Array, temperature: jax.Array) -> Theta:
+def authors_balls(theta: Theta, kappa: Scalar, temperature: Scalar) -> Theta:
     """Logits and rewards scaled each alone, as the code published with Nikishin et al. 2021 does:
 
-        L <- L min(1, kappa / n_L),   n_L^2 = ||L[:, 0, :] / temperature||^2 + ||L[:, 1:, :]||^2   (first action divided)
-        r <- r min(1, kappa / n_r),   n_r^2 = ||r[0, :] / temperature||^2 + ||r[1:, :]||^2         (first state divided)
+        L <- L min(1, kappa / n_L),   n_L^2 = ||L[:, 0, :] / temperature||^2 + ||L[:, 1:, :]||^2   (first action)
+        r <- r min(1, kappa / n_r),   n_r^2 = ||r[0, :] / temperature||^2 + ||r[1:, :]||^2         (first state)
 
     The code means "logits / temperature, rewards", but its optimiser maps the projection over the arrays, whose first
     slices are then taken for the logits. Logits are stored there as (a, s, s').
@@ -150,8 +154,8 @@ def _square(x: jax.Array) -> jax.Array:
     return jnp.sum(x**2)
 
 
-def _shrink(square: jax.Array, kappa: jax.Array) -> jax.Array:
-    """`kappa / norm` if the norm is above kappa, else 1; finite in value and derivative at norm 0 and at kappa 0 or inf."""
+def _shrink(square: jax.Array, kappa: Scalar) -> jax.Array:
+    """`kappa / norm` if the norm is above kappa, else 1. Value and derivative are finite at norm 0, kappa 0 and inf."""
     norm = jnp.sqrt(jnp.where(square > 0, square, 1.0))
     outside = (square > 0) & (norm > kappa)
     return jnp.where(outside, kappa / jnp.where(outside, norm, 1.0), 1.0)

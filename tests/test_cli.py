@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_solve_a_gymnasium_id_says_which_discount_it_took(capsys):
     assert main(["solve", "FrozenLake-v1", "--json"]) == 0
     out, err = capsys.readouterr()
     assert strict(out)["J"] == solve(from_gymnasium("FrozenLake-v1", gamma=0.99)).J
-    assert "gamma = 0.99" in err and "--gamma" in err
+    assert "gamma is 0.99" in err and "--gamma" in err
     assert main(["solve", "FrozenLake-v1", "--gamma", "0.9", "--json"]) == 0
     out, err = capsys.readouterr()
     assert strict(out)["gamma"] == 0.9 and err == ""
@@ -106,7 +107,7 @@ def test_solve_a_file_without_discount_says_which_it_took(here, capsys, name):
     np.savez("plain.npz", P=np.ones((1, 1, 1)), r=np.ones((1, 1)))
     assert main(["solve", name, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert strict(out)["gamma"] == 0.99 and "gamma = 0.99" in err
+    assert strict(out)["gamma"] == 0.99 and "gamma is 0.99" in err
 
 
 def test_solve_reads_a_saved_mdp(here, capsys):
@@ -211,12 +212,13 @@ REFUSED = {
     "solve two_state --tol 1e-30": "can't be certified",
     "solve two_state --tol 0": "tol",
     "solve two_state --tol -1": "tol",
-    "solve two_state --json absent/answer.json": "absent/answer.json",
+    "solve two_state --json absent/answer.json": "can't write absent/answer.json: No such file",
     "solve": "the following arguments are required: SOURCE",
     "solve two_state maze10": "unrecognized arguments: maze10",
     "improve two_state": "invalid choice: 'improve'",
     "reproduce": "the following arguments are required: NAME",
-    "reproduce omd-fig99": "omd-fig",
+    "reproduce omd-fig99": "no study is called 'omd-fig99'. Did you mean omd-fig2?",
+    "reproduce omd-fig2 --out sums.npz": "sums.npz: File exists",
 }
 
 
@@ -231,6 +233,61 @@ def test_main_refuses_with_status_2_and_one_message(here, capsys, command):
     messages = [line for line in err.splitlines() if not line.startswith(("usage:", " "))]
     assert len(messages) == 1 and messages[0].startswith("tabular")
     assert sorted(os.listdir(here)) == before
+
+
+# reproduce
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """A study that takes no time, in place of all others; `asked` is how it was run."""
+    from matplotlib.figure import Figure
+
+    from tabular import studies
+
+    fake = SimpleNamespace(name="square", group="papers", about="x squared", asked=[])
+
+    def run(quick, progress):
+        fake.asked.append((quick, progress))
+        rows = tuple({"x": float(x), "mean": float(x * x)} for x in range(3))
+        return studies.Record("square", rows, {"power": 2}, (1,), quick, 0.0, {})
+
+    fake.run, fake.draw = run, lambda record: Figure(figsize=(1, 1))
+    monkeypatch.setattr(studies, "STUDIES", (fake,))
+    return fake
+
+
+@pytest.mark.parametrize(("names", "runs"), [("square", 1), ("papers", 1), ("all", 1), ("square papers all", 1)])
+def test_reproduce_runs_each_study_once_and_prints_its_files(here, capsys, study, names, runs):
+    assert main(["reproduce", *names.split()]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == [f"results/square.{kind}" for kind in ("csv", "png", "json")]
+    assert all((here / path).stat().st_size > 0 for path in out.split())
+    assert len(study.asked) == runs and err.count("square: x squared") == runs
+
+
+def test_reproduce_writes_where_it_is_told_and_quickly_if_asked(here, capsys, study):
+    assert main(["reproduce", "square", "--out", "some/where", "--quick"]) == 0
+    assert sorted(os.listdir(here / "some/where")) == ["square.csv", "square.json", "square.png"]
+    assert strict((here / "some/where/square.json").read_text())["quick"] is True
+    assert study.asked == [(True, True)]
+
+
+def test_reproduce_interrupted_leaves_no_files(here, capsys, study):
+    def interrupt(**_):
+        raise KeyboardInterrupt
+
+    study.run = interrupt
+    assert main(["reproduce", "square"]) == 130
+    assert os.listdir(here / "results") == []
+
+
+@pytest.mark.slow
+def test_reproduce_shows_a_bar_that_names_the_study(tmp_path):
+    done = run("reproduce", "omd-fig2", "--quick", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "omd-fig2" in done.stderr.splitlines()[-1] and "100%" in done.stderr
+    assert done.stdout.split() == [f"results/omd-fig2.{kind}" for kind in ("csv", "png", "json")]
 
 
 # the program

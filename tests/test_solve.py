@@ -112,6 +112,14 @@ def test_solve_tolerance_below_rounding_is_refused_with_the_best_answer():
         assert largest_gap(best.Q, exact_solution(mdp)) <= best.error
 
 
+@pytest.mark.parametrize("method", ["vi", "mpi"])
+def test_solve_sweeps_that_rounding_stalls_are_finished_by_a_linear_solve(method):
+    """On a chain of period 2 with rewards -1 and 1, sweeps stall 1000 times above what can be certified."""
+    mdp = tb.make_mdp(np.array([[[0.0, 1.0]], [[1.0, 0.0]]]), [[-1.0], [1.0]], gamma=0.999)
+    solution = tb.solve(mdp, method=method, tol=1e-11)
+    assert abs(solution.V - np.array([-1, 1]) / 1.999).max() <= solution.error <= 1e-11
+
+
 def test_solve_overflow_is_a_failure_not_convergence():
     mdp = tb.make_mdp(np.full((2, 2, 2), 0.5), np.full((2, 2), 1e308), gamma=0.99)
     with np.errstate(all="ignore"), pytest.raises(tb.NotConverged, match="overflow"):

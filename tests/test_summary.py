@@ -42,11 +42,14 @@ def test_summary_in_ascii_uses_no_other_character():
     assert text.isascii() and "> > G" in text and "# ^ ^" in text
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
 @pytest.mark.parametrize("mdp", [worlds.wall15(), worlds.four_rooms(), worlds.river_swim(), worlds.gambler()], ids=str)
 def test_summary_stays_within_the_width(mdp, width):
     body = shown(mdp, width=width).split("\n\n", maxsplit=2)[2]
-    assert max(len(line) for line in body.splitlines() if not line.startswith(("#", "actions", "...", "("))) <= width
+    assert (
+        max(len(line) for line in body.splitlines() if not line.startswith(("# wall", "actions (", "...", "(the")))
+        <= width
+    )
 
 
 def test_summary_of_a_wide_grid_shows_actions_only_and_says_what_is_cut():

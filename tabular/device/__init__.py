@@ -21,6 +21,8 @@ jax.tree_util.register_dataclass(
     MDP, data_fields=["P", "r", "gamma", "rho"], meta_fields=["terminating", "states", "actions", "grid"]
 )
 
+from tabular.device.batch import evaluate_batch, soft_solve_batch, solve_batch  # noqa: E402
+from tabular.device.batched import BatchEvaluation, BatchSolution  # noqa: E402
 from tabular.device.implicit import (  # noqa: E402
     SoftSolution,
     implicit_q,
@@ -35,8 +37,11 @@ from tabular.device.linear import cg, exact, gmres, identity, neumann  # noqa: E
 from tabular.device.transfer import to_device  # noqa: E402
 
 __all__ = [
+    "BatchEvaluation",
+    "BatchSolution",
     "SoftSolution",
     "cg",
+    "evaluate_batch",
     "exact",
     "gmres",
     "identity",
@@ -47,6 +52,8 @@ __all__ = [
     "policy_return",
     "policy_v",
     "soft_q",
+    "soft_solve_batch",
+    "solve_batch",
     "solve_soft",
     "to_device",
 ]

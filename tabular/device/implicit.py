@@ -1,14 +1,14 @@
 """The soft-optimal Q as a differentiable function of the MDP, and closed-form policy evaluation.
 
-    Q = B_alpha Q,   (B_alpha Q)[s, a] = r[s, a] + gamma sum_t P[s, a, t] V(t),   V(s) = alpha log sum_a exp(Q[s, a] / alpha)
+    Q[s, a] = r[s, a] + gamma sum_t P[s, a, t] V(t),      V(s) = alpha log sum_a exp(Q[s, a] / alpha)
 
 is solved by Newton's method, which is soft policy iteration. Its derivative follows from the implicit function theorem
 (Nikishin et al. 2021, Theorem 1): with pi = softmax(Q / alpha) and P_pi its Markov chain,
 
     (I - gamma P_pi) dV = sum_a pi (dr + gamma dP V),       dQ = dr + gamma dP V + gamma P dV.
 
-One S x S solve; reverse mode is its transpose, with the adjoint mu of (I - gamma P_pi^T) mu = sum_{s,a} P(.|s,a) g(s,a).
-The inverse always exists for gamma < 1 and alpha > 0: its infinity norm is 1 / (1 - gamma).
+One S x S solve; reverse mode is its transpose, (I - gamma P_pi^T) mu = sum_{s,a} P(.|s,a) g(s,a) for a derivative g by
+Q. The inverse always exists for gamma < 1 and alpha > 0: its infinity norm is 1 / (1 - gamma).
 
 Written for one MDP, whose arrays may be traced: use `jax.vmap` for many.
 """
@@ -18,9 +18,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -34,7 +35,7 @@ MAX_STEPS = 200
 """Cap on Newton steps. Soft policy iteration needs about ten, and two or three from a close start."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["Q", "iterations", "residual", "error", "converged"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class SoftSolution:
     """Soft-optimal values with the proof of their accuracy. Only `Q` has derivatives."""
@@ -58,8 +59,8 @@ def soft_q(mdp: MDP, alpha, *, start=None, inverse: Inverse = exact, tol: float 
       mdp: dense MDP with gamma < 1; NumPy or JAX arrays.
       alpha: temperature > 0, in units of reward.
       start: Q (S, A) of a similar problem to start from.
-      inverse: how `(I - gamma P_pi) x = b` is solved in the derivative: `exact`, `identity`, `neumann(n)`, ... The value
-        is exact with any of them.
+      inverse: how `(I - gamma P_pi) x = b` is solved in the derivative: `exact`, `identity`, `neumann(n)`, `gmres(tol)`
+        or `cg(tol)`. The value is exact with any of them.
       tol: the solve stops when `max |TV - V| / (1 - gamma) < tol`, or at the rounding level of float64.
 
     Returns:
@@ -67,7 +68,8 @@ def soft_q(mdp: MDP, alpha, *, start=None, inverse: Inverse = exact, tol: float 
       Derivatives with respect to an infeasible action's reward are 0.
 
     Raises:
-      TypeError or ValueError for a sparse MDP, float32 arrays, or a known alpha that isn't positive.
+      TypeError for a sparse MDP or float32 arrays; ValueError for gamma = 1, an alpha that isn't positive (unless they
+      are traced) or a start of another shape.
     """
     solution = solve_soft(mdp, alpha, start=start, inverse=inverse, tol=tol)
     return jnp.where(solution.converged, solution.Q, jnp.nan)
@@ -75,8 +77,12 @@ def soft_q(mdp: MDP, alpha, *, start=None, inverse: Inverse = exact, tol: float 
 
 def solve_soft(mdp: MDP, alpha, *, start=None, inverse: Inverse = exact, tol: float = 1e-12) -> SoftSolution:
     """`soft_q` with its iterations, residual, error bound and status. The same arguments, errors and derivatives."""
+    if _known(mdp.gamma) and not np.all(np.asarray(mdp.gamma) < 1):
+        raise ValueError(f"gamma = {mdp.gamma}, expected a discount below 1. Use tabular.soft_solve.")
     mdp, alpha = _as_jax(mdp), _temperature(alpha)
     start = jnp.zeros_like(mdp.r) if start is None else jnp.asarray(start)
+    if start.shape != mdp.r.shape:
+        raise ValueError(f"start has shape {start.shape}, expected {mdp.r.shape}: the Q of a similar problem.")
     return _solve_soft(mdp, alpha, start, inverse=inverse, tol=tol)
 
 
@@ -125,8 +131,8 @@ class _Newton(NamedTuple):
 
 def newton(mdp: MDP, alpha, start, tol: float) -> SoftSolution:
     """Soft policy iteration, `V <- V + (I - gamma P_pi)^-1 (TV - V)`, from the values of `start`."""
-    reward = jnp.max(jnp.where(mdp.feasible, abs(mdp.r), 0.0))
-    size = Size(mdp.S, reward, alpha * np.log(mdp.A))  # type: ignore[arg-type]
+    reward: Any = jnp.max(jnp.where(mdp.feasible, abs(mdp.r), 0.0))
+    size = Size(mdp.S, reward, alpha * np.log(mdp.A))
 
     def measure(V, previous, iterations):
         Q = backup(mdp, V)
@@ -138,7 +144,8 @@ def newton(mdp: MDP, alpha, start, tol: float) -> SoftSolution:
         return measure(V, now.residual, now.iterations + 1)
 
     def rounded(now):
-        return now.residual <= 2 * size.radius(jnp.max(abs(now.V)))
+        top: Any = jnp.max(abs(now.V))
+        return now.residual <= 2 * size.radius(top)
 
     def unfinished(now):
         stalled = rounded(now) & (now.residual > now.previous / 2)
@@ -146,8 +153,8 @@ def newton(mdp: MDP, alpha, start, tol: float) -> SoftSolution:
         return far & ~stalled & (now.residual < jnp.inf) & (now.iterations < MAX_STEPS)
 
     end = lax.while_loop(unfinished, improve, measure(soft_value(start, alpha), jnp.asarray(jnp.inf), jnp.asarray(0)))
-    floor = rounding_floor(size, mdp.gamma, jnp.max(abs(end.V)))  # type: ignore[arg-type]
-    error = mdp.gamma * end.residual / (1 - mdp.gamma) + floor
+    top: Any = jnp.max(abs(end.V))
+    error = mdp.gamma * end.residual / (1 - mdp.gamma) + rounding_floor(size, mdp.gamma, top)
     converged = (end.residual <= tol * (1 - mdp.gamma)) | rounded(end)
     return SoftSolution(end.Q, end.iterations, end.residual, error, converged)
 
@@ -156,7 +163,7 @@ def policy_v(mdp: MDP, pi: jax.Array) -> jax.Array:
     """Value of a policy, `V = (I - gamma P_pi)^-1 r_pi`, shape (S,), differentiable in `mdp` and `pi`.
 
     Args:
-      pi: probabilities, shape (S, A). Positive probability of an infeasible action makes V -inf or NaN.
+      pi: probabilities, shape (S, A). V is NaN if an infeasible action has positive probability.
     """
     return _policy_v(_as_jax(mdp), jnp.asarray(pi))
 
@@ -187,22 +194,26 @@ def _policy_reward(mdp: MDP, pi: jax.Array) -> jax.Array:
     """`sum_a pi r`, where an infeasible action of probability 0 counts 0, in the derivative as well."""
     r = jnp.where(mdp.feasible, mdp.r, 0.0)
     forbidden = jnp.any((pi > 0) & ~mdp.feasible, axis=1)
-    return jnp.where(forbidden, -jnp.inf, jnp.sum(pi * r, axis=1))
+    return jnp.where(forbidden, jnp.nan, jnp.sum(pi * r, axis=1))
 
 
 def _as_jax(mdp: MDP) -> MDP:
     """The bare MDP as float64 JAX arrays, without labels, so that one compiled function serves all."""
     if not isinstance(mdp, MDP):
-        raise TypeError(f"mdp is a {type(mdp).__name__}; the device engine needs a dense MDP. Use device.to_device(mdp).")
-    arrays = [jnp.asarray(array) for array in (mdp.P, mdp.r, mdp.gamma, mdp.rho)]
+        raise TypeError(f"mdp is a {type(mdp).__name__}, expected a dense MDP. Use device.to_device(mdp).")
+    P, r, gamma, rho = arrays = [jnp.asarray(array) for array in (mdp.P, mdp.r, mdp.gamma, mdp.rho)]
     for name, array in zip(("P", "r", "gamma", "rho"), arrays, strict=True):
         if array.dtype != jnp.float64:
-            raise TypeError(f"mdp.{name} is {array.dtype}; exact work needs float64. Convert it with .astype('float64').")
-    return MDP(*arrays)
+            raise TypeError(f"mdp.{name} is {array.dtype}; exact work needs float64. Convert it to float64.")
+    return MDP(P, r, gamma, rho)
 
 
 def _temperature(alpha) -> jax.Array:
-    alpha = jnp.asarray(alpha, jnp.float64)
-    if not isinstance(alpha, jax.core.Tracer) and not bool(jnp.all(alpha > 0)):
+    if _known(alpha) and not np.all(np.asarray(alpha) > 0):
         raise ValueError(f"alpha = {alpha}, expected a positive temperature.")
-    return alpha
+    return jnp.asarray(alpha, jnp.float64)
+
+
+def _known(x) -> bool:
+    """Whether `x` is a number, not what stands for one while JAX traces."""
+    return not isinstance(x, jax.core.Tracer)

@@ -20,10 +20,11 @@ from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-UNROLLED_STATES = 6
+from tabular.device.entries import eliminated, entries, stack
+
+UNROLLED_STATES = 4
 """Up to this many states, elimination is written out: no loop, no library call, and XLA fuses all of it."""
 LOOPED_STATES = 24
 """Up to this many states, elimination runs as a loop over pivots; above, LAPACK's LU is faster."""
@@ -38,7 +39,7 @@ def exact(K: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def identity(K: jax.Array, b: jax.Array) -> jax.Array:
-    """Drop the inverse: what a change of the model does to Q through later states is ignored (Nikishin et al. 2021, sec. 6)."""
+    """Drop the inverse (Nikishin et al. 2021, sec. 6): what a change does to Q through later states is ignored."""
     return jnp.zeros_like(b)
 
 
@@ -76,7 +77,9 @@ def gmres(tol: float) -> Inverse:
 
 @cache
 def cg(tol: float) -> Inverse:
-    """Conjugate gradients on `(I - K)^T (I - K) x = (I - K)^T b`, since `I - K` isn't symmetric; the condition number is squared.
+    """Conjugate gradients on `(I - K)^T (I - K) x = (I - K)^T b`, since `I - K` isn't symmetric.
+
+    The residual is relative to the right-hand side of that system, whose condition number is the square of the first's.
 
     Raises:
       ValueError if `tol` isn't in (0, 1).
@@ -101,35 +104,8 @@ def eliminate(K: jax.Array, b: jax.Array) -> jax.Array:
     S = len(b)
     M = jnp.eye(S) - K
     if S <= UNROLLED_STATES:
-        return jnp.stack(list(unrolled(scalars(M), scalars(b))))
+        return stack(eliminated(entries(M), entries(b)))
     return _looped(M, b) if S <= LOOPED_STATES else jnp.linalg.solve(M, b)
-
-
-def scalars(array: jax.Array, axes: int | None = None) -> np.ndarray:
-    """The entries of an array as a NumPy array of JAX scalars (or of what the axes after the first `axes` hold).
-
-    Arithmetic on it is NumPy's, done entry by entry while JAX traces: the formulas of small problems stay as they are
-    written, and XLA sees straight-line code without axes, loops or reductions.
-    """
-    shape = array.shape[:axes]
-    entries = np.empty(shape, dtype=object)
-    for index in np.ndindex(shape):
-        entries[index] = array[index]
-    return entries
-
-
-def unrolled(M: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Solve `M x = b` for arrays of scalars by Gaussian elimination without pivoting, one operation at a time."""
-    S = len(b)
-    W = np.concatenate([M, b[:, None]], axis=1)
-    for k in range(S):
-        factors = W[k + 1 :, [k]] / W[[k], k]
-        W[k + 1 :, k + 1 :] = W[k + 1 :, k + 1 :] - factors * W[[k], k + 1 :]
-    x = W[:, S]
-    for k in reversed(range(S)):
-        x[[k]] = x[[k]] / W[[k], k]
-        x[:k] = x[:k] - W[:k, k] * x[[k]]
-    return x
 
 
 def _looped(M: jax.Array, b: jax.Array) -> jax.Array:

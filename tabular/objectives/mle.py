@@ -25,8 +25,7 @@ class MLE:
     def loss(self, true: MDP, model: MDP, state: None, step: jax.Array) -> tuple[jax.Array, None]:
         """The loss, in units of reward squared plus nats."""
         off = jnp.where(true.feasible, model.r - true.r, 0.0)
-        total = jnp.sum(off**2 + kl_rows(true.P, model.P))
-        return total / jnp.sum(true.feasible), None
+        return jnp.mean(off**2 + kl_rows(true.P, model.P), where=true.feasible), None
 
 
 def mle(alpha: float = 0.01) -> MLE:

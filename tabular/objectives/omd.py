@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,9 +33,14 @@ class OMDReturns:
     def loss(self, true: MDP, model: MDP, Q: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The negative return, and Q_hat for the next solve to start from."""
         Q = soft_q(model, self.alpha, start=Q, inverse=self.inverse)
-        warmth = 0.0 if self.anneal is None else jnp.exp(-step / self.anneal)
-        pi = softmax_policy(Q, jnp.maximum(self.alpha, warmth))
+        pi = softmax_policy(Q, self._temperature(step))
         return -policy_return(true, pi), lax.stop_gradient(Q)
+
+    def _temperature(self, step: jax.Array) -> Any:
+        """That of the policy in the loss of a step."""
+        if self.anneal is None:
+            return self.alpha
+        return jnp.maximum(self.alpha, jnp.exp(-jnp.asarray(step, float) / self.anneal))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha"], meta_fields=["inverse", "total"])
@@ -54,8 +60,8 @@ class OMDBellman:
         """The squared Bellman error, and Q_hat for the next solve to start from."""
         Q = soft_q(model, self.alpha, start=Q, inverse=self.inverse)
         off = jnp.where(true.feasible, soft_bellman(true, Q, self.alpha) - Q, 0.0)
-        value = jnp.sum(off**2)
-        return value if self.total else value / jnp.sum(true.feasible), lax.stop_gradient(Q)
+        value = jnp.sum(off**2) if self.total else jnp.mean(off**2, where=true.feasible)
+        return value, lax.stop_gradient(Q)
 
 
 def omd(
@@ -75,8 +81,8 @@ def omd(
 
     Args:
       alpha: temperature of the agent, in units of reward.
-      anneal: with `returns`, the policy of step i has temperature max(alpha, exp(-i / anneal)) in the loss (Q_hat and the
-        agent that is reported keep alpha). At a small alpha the derivative of the policy is proportional to
+      anneal: with `returns`, the policy of step i has temperature max(alpha, exp(-i / anneal)) in the loss (Q_hat and
+        the agent that is reported keep alpha). At a small alpha the derivative of the policy is proportional to
         pi (1 - pi) / alpha: 4.5e-3 at a gap of 0.1 between two values and alpha = 0.01, 2e-20 at 0.5, where fits get
         stuck. 1200 leads out.
       inverse: how the linear system of the derivative is solved, `device.exact` or an approximation.

@@ -20,6 +20,8 @@ FONT = 8.0
 """Size of the labels in points, in a figure made here; on other axes everything, letters included, is scaled."""
 LINE = 1.35 * FONT / 72
 """Height of a line of a label in inches."""
+LEAST_PROBABILITY = 1e-3
+"""Less likely transitions are left out: a learned softmax model has all of them."""
 INK = "#222222"
 COLOURS = ("#0063a0", "#b34a00", "#007355", "#a03c78", "#6b5200", "#4d4d4d")
 """A colour for each state: its circle, the arcs that leave it and their labels."""
@@ -34,7 +36,7 @@ def mdp(mdp: AnyMDP, Q=None, *, ax: Axes | None = None, title: str | None = None
     A line reads (action, reward, probability), and with `Q` (action, reward, probability, Q), as in Nikishin et al.
     2021, Figure 3; then each state's best actions are bold. An arc and its label have the colour of the state it
     leaves; the more likely it is, the thicker. Missing probability, which ends the episode, goes to a square.
-    Infeasible actions are left out.
+    Infeasible actions are left out, and transitions of probability below 0.001.
 
     Args:
       Q: action values, shape (S, A).
@@ -88,8 +90,9 @@ def _texts(mdp: AnyMDP, P: np.ndarray, Q: np.ndarray | None) -> dict[tuple[int, 
         numbers = [mdp.r[s, a], P[s, a, t]] + ([] if Q is None else [Q[s, a]])
         return f"({names[a]}, {', '.join(map(_number, numbers))})", bool(best[s, a])
 
-    ways = np.argwhere((P > 0).any(1)).tolist()
-    return {(s, t): [row(s, a, t) for a in range(mdp.A) if P[s, a, t] > 0] for s, t in ways}
+    shown = P >= LEAST_PROBABILITY
+    ways = np.argwhere(shown.any(1)).tolist()
+    return {(s, t): [row(s, a, t) for a in range(mdp.A) if shown[s, a, t]] for s, t in ways}
 
 
 def _number(x: float) -> str:

@@ -84,20 +84,21 @@ def grid(
     stuck = never_left(mdp)
     drawn = ~_in_wall(cells)
     width = _cell_width(ax, cells.shape)
-    written = width >= ROOM_FOR_NUMBERS if values is None else values
+    written = V is not None and (width >= ROOM_FOR_NUMBERS if values is None else values)
     ink = np.zeros((mdp.S, 3))
     _floor(ax, cells)
+    _walls(ax, cells)
     if V is not None:
+        norm = norm or _common_scale(mdp, V)
         coloured = _coloured(mdp, V)
-        image = _heat(ax, cells, np.where(coloured, V, np.nan), norm or _common_scale(mdp, V))
-        ink[coloured] = _ink(np.asarray(image.cmap(image.norm(V[coloured]))))
+        image = _heat(ax, cells, np.where(coloured, V, np.nan), norm)
+        ink[coloured] = _ink(np.asarray(image.cmap(norm(V[coloured]))))
+        if written:
+            _numbers(ax, cells, V, norm, ink, width)
         if colorbar:
             _colorbar(ax, image, label)
-    _walls(ax, cells)
-    if V is not None and written:
-        _numbers(ax, cells, V, drawn, ink, width)
     if pi is not None:
-        _arrows(ax, cells, np.where((drawn & ~stuck)[:, None], pi, 0), ink, raised=V is not None and written)
+        _arrows(ax, cells, np.where((drawn & ~stuck)[:, None], pi, 0), ink, raised=written)
     _marks(ax, cells, stuck, width)
     if title:
         ax.set_title(title, fontsize=11)
@@ -237,10 +238,10 @@ def _luminance(colours: np.ndarray) -> np.ndarray:
     return linear[:, :3] @ (0.2126, 0.7152, 0.0722)
 
 
-def _numbers(ax: Axes, cells: Grid, V: np.ndarray, drawn: np.ndarray, ink: np.ndarray, width: float) -> None:
-    digits = decimals(V[drawn])
+def _numbers(ax: Axes, cells: Grid, V: np.ndarray, norm: Normalize, ink: np.ndarray, width: float) -> None:
+    digits = decimals(np.array([norm.vmin, norm.vmax], dtype=float))
     style = {"ha": "center", "va": "center", "fontsize": min(9.5, width / 3.6), "zorder": 4}
-    for s in np.flatnonzero(drawn):
+    for s in np.flatnonzero(~_in_wall(cells)):
         row, column = cells.cells[s]
         text = f"{round(V[s], digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
         ax.text(column, row + 0.36, text, color=tuple(ink[s]), **style)

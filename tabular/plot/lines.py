@@ -40,6 +40,7 @@ def curves(
     reference: float | None = None,
     reference_label: str = "optimal",
     title: str | None = None,
+    legend: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Curves with their bands, told apart by colour, marker and dashes, and labelled at their right ends.
@@ -47,6 +48,7 @@ def curves(
     Args:
       series: curves by label.
       reference: height of a dashed horizontal line, labelled `reference_label`.
+      legend: a place inside the axes ("lower right") for a legend instead, for curves that end together.
 
     Raises:
       ValueError if there is no curve, or a curve's arrays differ in shape or hold no finite point.
@@ -56,26 +58,22 @@ def curves(
     checked = {label: _arrays(label, curve) for label, curve in series.items()}
     ax = ax or plt.subplots(figsize=(6.4, 3.8), layout="constrained")[1]
     ends = []
-    for i, (label, (x, mean, band)) in enumerate(checked.items()):
-        colour = COLOURS[i % len(COLOURS)]
-        ax.plot(
-            x,
-            mean,
-            label=label,
-            color=colour,
-            marker=MARKERS[i % len(MARKERS)],
-            linestyle=DASHES[i % len(DASHES)],
-            **LINE,
-        )
+    for k, (label, (x, mean, band)) in enumerate(checked.items()):
+        colour, marker, dashes = (looks[k % len(looks)] for looks in (COLOURS, MARKERS, DASHES))
+        ax.plot(x, mean, label=label, color=colour, marker=marker, linestyle=dashes, **LINE)
         if band is not None:
             ax.fill_between(x, mean - band, mean + band, color=colour, alpha=0.18, linewidth=0, zorder=2)
         last = np.flatnonzero(np.isfinite(mean))[-1]
         ends.append((label, x[last], mean[last], colour))
     if reference is not None:
-        ax.axhline(reference, color=REFERENCE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1, label="_reference")
+        ax.axhline(reference, color=REFERENCE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1, label=reference_label)
         ends.append((reference_label, None, reference, REFERENCE))
     _dress(ax, x_label, y_label, title)
-    _label_ends(ax, ends)
+    ax.autoscale_view()
+    if legend is None:
+        _label_ends(ax, ends)
+    else:
+        ax.legend(loc=legend, frameon=False, fontsize=9, handlelength=3.2)  # type: ignore[arg-type]
     return ax
 
 
@@ -100,16 +98,17 @@ def _dress(ax: Axes, x_label: str, y_label: str, title: str | None) -> None:
 
 
 def _label_ends(ax: Axes, ends: list[tuple[str, float | None, float, str]]) -> None:
-    """Write each label to the right of the axes at its curve's height, moved apart where they would overlap."""
-    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())  # the labels are placed for these
-    right = ax.get_xlim()[1]
-    points = [(right if x is None else x, height) for _, x, height, _ in ends]
-    in_axes = (ax.transData + ax.transAxes.inverted()).transform(points)[:, 1]
+    """Write each label to the right of the axes at its curve's height, moved apart where they would overlap.
+
+    Should the limits change later, the leader lines still lead to the right places.
+    """
+    heights = (ax.transData + ax.transAxes.inverted()).transform([(0, height) for _, _, height, _ in ends])[:, 1]
     gap = GAP / 72 / (ax.get_window_extent().height / ax.figure.dpi)
-    for (label, _, _, colour), point, place in zip(ends, points, _apart(in_axes, gap), strict=True):
+    for (label, x, height, colour), place in zip(ends, _apart(heights, gap), strict=True):
         ax.annotate(
             label,
-            xy=point,
+            xy=(1 if x is None else x, height),
+            xycoords=ax.get_yaxis_transform() if x is None else "data",
             xytext=(1.03, place),
             textcoords="axes fraction",
             va="center",

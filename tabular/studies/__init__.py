@@ -81,7 +81,9 @@ def resolve(names: Iterable[str]) -> list[Study]:
             known = [study.name for study in STUDIES]
             nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-            raise ValueError(f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers and all are groups.")
+            raise ValueError(
+                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers and all are groups."
+            )
         chosen += [study for study in found if study not in chosen]
     return chosen
 

@@ -29,7 +29,7 @@ class Record:
     name: str
     """Name of the study."""
     rows: tuple[Mapping[str, Any], ...]
-    """One for each point, in long form: the settings that tell it apart, then what `spread` gives. All have the same keys."""
+    """One for each point, in long form: the settings that tell it apart, then `spread`. All have the same keys."""
     settings: Mapping[str, Any]
     """What was run, in plain values that JSON can hold."""
     seeds: tuple[int, ...]

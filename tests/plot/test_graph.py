@@ -93,6 +93,14 @@ def test_mdp_shows_termination_as_an_end_and_leaves_infeasible_actions_out():
     assert any(row.startswith("(a0, 1, 0.3,") for row in rows(ax))
 
 
+def test_mdp_leaves_negligible_transitions_out():
+    """As a learned softmax model has them: every transition, most of them of probability 1e-18."""
+    P = np.array([[[1, 1e-18]], [[2e-4, 1 - 2e-4]]])
+    ax = plot.mdp(make_mdp(P, np.zeros((2, 1)), gamma=0.9))
+    assert len(arcs(ax)) == 2  # the loops
+    assert [row for row in rows(ax) if "e" in row] == ["(action, reward, probability)"]
+
+
 def ink(ax, artists):
     """For each artist, the pixels it covers when it is drawn alone."""
     figure = ax.figure
@@ -103,19 +111,22 @@ def ink(ax, artists):
     for artist in artists:
         artist.set(visible=True, path_effects=[])
         figure.canvas.draw()
-        covered.append((np.asarray(figure.canvas.buffer_rgba())[..., :3] < 160).any(-1))
+        covered.append((np.asarray(figure.canvas.buffer_rgba())[..., :3] < 230).any(-1))
         artist.set_visible(False)
     return np.array(covered)
 
 
 @pytest.mark.parametrize(
-    ("S", "A", "successors"), [(2, 2, 2), (2, 4, 2), (3, 2, 3), (4, 2, 2), (4, 3, 2), (5, 2, 2), (6, 2, 2)]
+    ("S", "A", "successors", "seed"),
+    [(2, 2, 2, 2), (2, 4, 2, 2), (3, 2, 3, 3), (4, 2, 2, 4), (4, 2, 2, 13), (4, 3, 2, 4), (5, 2, 2, 5), (6, 2, 2, 6)],
 )
-def test_mdp_labels_cover_neither_each_other_nor_a_state(S, A, successors):
-    mdp = random_mdp(S, A, successors, seed=S)
+def test_mdp_labels_cover_neither_each_other_nor_a_state(S, A, successors, seed):
+    mdp = random_mdp(S, A, successors, seed)
     ax = plot.mdp(mdp, solve(mdp).Q)
     labels = [text for text in ax.texts if text.get_text().startswith("(")]
     circles = [patch for patch in ax.patches if isinstance(patch, Circle)]
+    for circle in circles:
+        circle.set(facecolor="black", radius=1.2 * circle.radius)
     covered = ink(ax, labels + circles)
     assert all(mask.any() for mask in covered)
     assert covered.sum(0).max() == 1

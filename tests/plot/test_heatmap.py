@@ -179,6 +179,11 @@ def test_grids_share_one_scale_over_all_values():
     assert [len(ax.child_axes) for ax in axes] == [0, 1]  # one colour bar
 
 
+def test_grids_write_all_values_with_the_same_decimals():
+    axes = plot.grids(small(), {"large": np.full(8, 12.0), "small": np.full(8, 0.5)})
+    assert texts(axes[0])[0, 1] == ["12.0"] and texts(axes[1])[0, 1] == ["0.5"]
+
+
 def test_grids_of_a_single_colour_still_draw():
     plot.grids(small(), {"zero": np.zeros(8)})[0].figure.canvas.draw()
 

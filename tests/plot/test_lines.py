@@ -45,8 +45,8 @@ def test_curves_without_a_band_draw_none():
 
 def test_curves_reference_is_a_labelled_line():
     ax = plot.curves(some(), x_label="", y_label="", reference=1.5, reference_label="optimal J")
-    (line,) = [line for line in ax.lines if line.get_label() == "_reference"]
-    assert set(line.get_ydata()) == {1.5}
+    (line,) = [line for line in ax.lines if set(line.get_ydata()) == {1.5}]
+    assert line.get_linestyle() == "--"
     assert "optimal J" in [text.get_text() for text in ax.texts]
 
 
@@ -78,6 +78,12 @@ def test_curves_draw_on_the_axes_they_are_given():
     ax = plt.subplots()[1]
     assert plot.curves(some(), x_label="", y_label="", ax=ax, title="here") is ax
     assert ax.get_title("left") == "here" and len(plt.get_fignums()) == 1
+
+
+def test_curves_legend_takes_the_place_of_the_labels():
+    ax = plot.curves(some(2), x_label="", y_label="", reference=1, reference_label="optimal", legend="lower right")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [*NAMES[:2], "optimal"]
+    assert len(ax.texts) == 0
 
 
 def test_apart_is_the_least_squares_projection():
