@@ -118,7 +118,8 @@ def fit(
       steps: cap on the number of steps.
       tol: see the module's docstring. 0 takes all steps.
       optimizer: an optax optimiser by its step size; `optax.adam` has b1 = 0.9, b2 = 0.999, eps = 1e-8, and `optax.sgd`
-        is plain gradient descent. The projection follows each update and leaves the optimiser's moments alone.
+        is plain gradient descent. The projection follows each update and leaves the optimiser's moments alone. Another
+        function, be it of the same kind, is compiled anew.
       pair: "own" reports the Q of the final parameters. "authors" reports, with the final model, the Q of the
         parameters before the last update, as the code published with Nikishin et al. 2021 does. They differ in fits
         that cycle.
@@ -146,17 +147,15 @@ def fit(
         "random_bits": RANDOM_BITS,
     }
     dense = _bare(true)
+    record: list[tuple[int, np.ndarray]] = []
+
+    def report(lanes: _Lane) -> Fit:
+        shape = len(kappas), len(seeds)
+        values = _evaluate(dense, objective, model_class, lanes, pair, shape)
+        return Fit(**values, history=_history(record, shape), kappa=kappas, seeds=seeds, settings=settings, true=true)
+
     with pinned_bits(), _told(progress, steps) as tell:
         lanes = _start(dense, objective, model_class, optimizer, seeds, kappas)
-        record: list[tuple[int, np.ndarray]] = []
-
-        def result() -> Fit:
-            shape = len(kappas), len(seeds)
-            values = _evaluate(dense, objective, model_class, lanes, pair, shape)
-            return Fit(
-                **values, history=_history(record, shape), kappa=kappas, seeds=seeds, settings=settings, true=true
-            )
-
         try:
             for stop in _stops(steps):
                 lanes = _advance(dense, objective, model_class, optimizer, lr, tol, lanes, stop)
@@ -165,12 +164,9 @@ def fit(
                 if not np.any(lanes.active):
                     break
         except KeyboardInterrupt as signal:
-            reached = int(np.max(lanes.step))
-            raise Interrupted(
-                f"stopped after {reached} of {steps} steps; .result holds the fit so far", result()
-            ) from signal
-        found = result()
-    return _sound(found)
+            done = f"stopped after {np.max(lanes.step)} of {steps} steps; .result holds the fit so far"
+            raise Interrupted(done, report(lanes)) from signal
+        return _sound(report(lanes))
 
 
 # the loop

@@ -30,4 +30,6 @@ class Grid:
         try:
             return self.cells.index((row, column))
         except ValueError:
-            raise ValueError(f"cell ({row}, {column}) is no state of this {self.shape[0]} x {self.shape[1]} grid.") from None
+            raise ValueError(
+                f"cell ({row}, {column}) is no state of this {self.shape[0]} x {self.shape[1]} grid."
+            ) from None

@@ -71,9 +71,7 @@ class Pairs:
 
     def subset(self, keep: np.ndarray) -> Pairs:
         """Only the pairs in the mask."""
-        return Pairs(
-            self.S, self.owner[keep], self.action[keep], self.kernel[keep], self.r[keep], self.stop[keep]
-        )
+        return Pairs(self.S, self.owner[keep], self.action[keep], self.kernel[keep], self.r[keep], self.stop[keep])
 
     def graph(self) -> sp.csr_matrix:
         """Adjacency of states: entry (s, t) is positive if some pair of s can lead to t."""
@@ -114,7 +112,9 @@ def end_components(pairs: Pairs, allowed: np.ndarray) -> tuple[np.ndarray, np.nd
     while True:
         sub = pairs.subset(inside)
         _, label = csgraph.connected_components(sub.graph(), connection="strong")
-        leaves = row_any(sub.kernel, label[sub.kernel.indices] != np.repeat(label[sub.owner], np.diff(sub.kernel.indptr)))
+        leaves = row_any(
+            sub.kernel, label[sub.kernel.indices] != np.repeat(label[sub.owner], np.diff(sub.kernel.indptr))
+        )
         if not leaves.any():
             member = np.zeros(pairs.S, dtype=bool)
             member[sub.owner] = True
@@ -233,8 +233,14 @@ def solve_total(mdp: AnyMDP) -> Total:
     residual = float(abs(np.where(mdp.feasible, mdp.expect(hard_value(Q) - V), 0.0)).max())
     radius = size.radius(float(abs(V).max()))
     return Total(
-        Q, V, _actions(pairs, inside, merged, of_state, chosen), residual, error + radius, floor + radius,
-        len(history) - 1, [values[of_state] for values in history],
+        Q,
+        V,
+        _actions(pairs, inside, merged, of_state, chosen),
+        residual,
+        error + radius,
+        floor + radius,
+        len(history) - 1,
+        [values[of_state] for values in history],
     )
 
 

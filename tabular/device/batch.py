@@ -115,7 +115,7 @@ def _checked(P, r, gamma, rho) -> Batch:
     wrong = ~((gamma >= 0) & (gamma < 1))
     if wrong.any():
         raise ValueError(
-            f"gamma = {_first(gamma, wrong)}, expected a discount in [0, 1). Total reward (gamma = 1) is for tabular.solve."
+            f"gamma = {_first(gamma, wrong)}, expected a discount in [0, 1). For gamma = 1 there is tabular.solve."
         )
     return jax.device_put(Batch(P, r, gamma, _starts(rho, B, S)))  # type: ignore[arg-type]
 

@@ -53,7 +53,7 @@ def fig2(*, quick: bool = False, progress: bool = False, projections: Sequence[s
         for (projection, method), found in fits.items()
         for kappa, J in zip(found.kappa, found.J, strict=True)
     ]
-    settings = how | {
+    settings = {name: value for name, value in how.items() if name != "seeds"} | {
         "figure": "Nikishin et al. 2021, Figure 2",
         "quantity": "J, the return in the true MDP of softmax(Q / alpha)",
         "world": "two_state",
