@@ -23,7 +23,13 @@ from tabular.sources import from_functions, from_gymnasium
 from tabular.worlds import gridworld
 
 _ROOMS = ("device", "fitting", "models", "objectives", "plot", "studies")
-_NAMES = {"fit": "fitting", "Fit": "fitting", "mle": "objectives", "omd": "objectives"}
+_NAMES = {
+    "fit": "fitting",
+    "Fit": "fitting",
+    "mle": "objectives",
+    "omd": "objectives",
+    "softmax_table": "models",
+}
 
 __all__ = [
     "MDP",

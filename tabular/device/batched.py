@@ -68,7 +68,7 @@ class BatchSolution:
     J: jax.Array
     """Returns `rho @ V`, shape (B,)."""
     iterations: jax.Array
-    """Policies evaluated until the MDP was done, shape (B,)."""
+    """Rounds of policy improvement until the MDP was done, shape (B,)."""
     residual: jax.Array
     """Bound on the Bellman residual `max |BQ - Q|`, shape (B,)."""
     error: jax.Array
@@ -156,9 +156,9 @@ class _Sweep(NamedTuple):
     done: jax.Array
     """Which MDPs are certified, shape (B,)."""
     iterations: jax.Array
-    """Policies evaluated until then, shape (B,)."""
+    """Rounds until then, shape (B,)."""
     rounds: jax.Array
-    """Policies evaluated so far."""
+    """Sweeps over all actions so far, the first ones counted as one."""
 
 
 @partial(jax.jit, static_argnames="terminating")
@@ -183,7 +183,11 @@ def solve_large(batch: Batch, tol, terminating: bool) -> Outcome:
         Q = backup(V)
         TV = jnp.max(Q, axis=2)
         proof = prove(V, TV)
-        return _Sweep(V, Q, TV, done | (proof.error <= _tolerance(tol, proof)), iterations + _count(~done), rounds + 1)
+        return _Sweep(V, Q, TV, proof.error <= _tolerance(tol, proof), iterations + _count(~done), rounds + 1)
+
+    def advance(now, V):
+        """On to `V`, except for MDPs that are certified already: they stay as they are."""
+        return measure(jnp.where(now.done[:, None], now.V, V), now.done, now.iterations, now.rounds)
 
     def prove(V, TV):
         step, top = TV - V, _largest(jnp.max(V, axis=1), jnp.min(V, axis=1))
@@ -199,11 +203,11 @@ def solve_large(batch: Batch, tol, terminating: bool) -> Outcome:
     def sweep(now):
         chain, reward = policy(jnp.argmax(now.Q, axis=2))
         V = lax.fori_loop(0, EVALUATIONS, lambda _, V: reward + _apply(chain, V), now.TV)
-        return measure(V, now.done, now.iterations, now.rounds)
+        return advance(now, V)
 
     def improve(state):
         now, action, _ = state
-        now = measure(jax.vmap(eliminate)(*policy(action)), now.done, now.iterations, now.rounds)
+        now = advance(now, jax.vmap(eliminate)(*policy(action)))
         better = now.TV > jnp.take_along_axis(now.Q, action[:, :, None], axis=2)[..., 0] + slack
         return now, jnp.where(better, jnp.argmax(now.Q, axis=2), action), jnp.any(better, axis=1)
 

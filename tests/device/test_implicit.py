@@ -281,6 +281,8 @@ def test_infeasible_actions_have_zero_gradient():
     assert jnp.isfinite(gP).all() and jnp.isfinite(gr).all()
     assert (gr[~mdp.feasible] == 0).all() and (gP[~mdp.feasible] == 0).all()
     assert abs(gr[mdp.feasible]).min() > 0
+    _, gP, gr = derivatives_of_soft_q(mdp, alpha, np.ones((4, 3)), np.zeros((4, 3, 4)), np.zeros((4, 3)))
+    assert (gr[~mdp.feasible] == 0).all() and (gP[~mdp.feasible] == 0).all()
     host = with_infeasible_actions()
     assert pytest.approx(tb.evaluate(host, tb.soft_solve(host, alpha).pi).J, abs=1e-10) == J
 
