@@ -10,6 +10,7 @@ What needs JAX (`device`, `fit`, the objectives) or matplotlib (`plot`) is impor
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tabular import worlds
 from tabular.errors import NoFiniteValue, NotConverged
@@ -21,6 +22,12 @@ from tabular.soft import soft_solve
 from tabular.solve import Solution, Trace, solve
 from tabular.sources import from_functions, from_gymnasium
 from tabular.worlds import gridworld
+
+if TYPE_CHECKING:
+    from tabular import device, fitting, models, objectives, plot, studies
+    from tabular.fitting import Fit, fit
+    from tabular.models import softmax_table
+    from tabular.objectives import mle, omd
 
 _ROOMS = ("device", "fitting", "models", "objectives", "plot", "studies")
 _NAMES = {
@@ -34,25 +41,34 @@ _NAMES = {
 __all__ = [
     "MDP",
     "Evaluation",
+    "Fit",
     "Grid",
     "NoFiniteValue",
     "NotConverged",
     "Solution",
     "SparseMDP",
     "Trace",
+    "device",
     "evaluate",
+    "fit",
+    "fitting",
     "from_functions",
     "from_gymnasium",
     "gridworld",
     "load",
     "make_mdp",
+    "mle",
+    "models",
+    "objectives",
+    "omd",
+    "plot",
     "save",
     "soft_solve",
+    "softmax_table",
     "solve",
+    "studies",
     "with_changes",
     "worlds",
-    *_ROOMS,
-    *_NAMES,
 ]
 
 

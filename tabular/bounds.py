@@ -1,10 +1,14 @@
 """Certified error bounds: from a Bellman residual to a distance, rounding included.
 
-For a gamma-contraction T and any V with `lo <= TV - V <= hi` in every state,
+For a gamma-contraction T and any V with `low <= TV - V <= high` in every state,
 
-    V + lo / (1 - gamma)  <=  V*  <=  V + hi / (1 - gamma)                       (MacQueen 1966, Porteus 1971)
+    V + low / (1 - gamma)  <=  V*  <=  V + high / (1 - gamma)                    (MacQueen 1966, Porteus 1971)
 
-where, if some episode can end, lo <= 0 <= hi is understood (an ended episode is a state of value 0 and residual 0).
+so that TV, shifted to the middle of these bounds, is off by at most `gamma / (1 - gamma) (high - low) / 2`: the *range*
+of TV - V counts, not its size. If some episode can end, `low <= 0 <= high` is understood (an ended episode is a state
+of value 0 and residual 0). Where 0 lies between the bounds nothing is shifted: a state whose value is known, such as an
+absorbing goal, keeps it.
+
 A computed TV differs from the exact one by at most a radius proportional to the unit round-off u = 2^-53; with m the
 largest number of successors of any state and action,
 
@@ -60,23 +64,59 @@ class Size:
         return (self.successors + 4) * UNIT * (self.reward + 2 * top + 4 * self.entropy)
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """One application of an operator T, and what it tells of the fixed point V*: `max |TV + shift - V*| <= error`."""
+
+    V: np.ndarray
+    """Where it was applied, shape (S,)."""
+    Q: np.ndarray
+    """`r + gamma P V`, shape (S, A)."""
+    TV: np.ndarray
+    """Shape (S,)."""
+    rise: float
+    """`max (TV - V)`."""
+    shift: float
+    """From TV to the middle of the bounds on V*."""
+    error: float
+    """Half the distance of these bounds, rounding included."""
+    floor: float
+    """The part of `error` that is due to rounding."""
+    top: float
+    """`max |TV + shift|`."""
+
+    def goal(self, tol: float | None) -> float:
+        """The tolerance in force, or about what rounding allows if that is more."""
+        return max(wanted(tol, self.top, self.floor), 1.5 * self.floor)
+
+    def suffices(self, tol: float | None) -> bool:
+        """Whether the error is down to the goal, or not finite: then it won't mend."""
+        return not self.goal(tol) < self.error < math.inf
+
+
 def size_of(mdp: AnyMDP, alpha: float | None = None) -> Size:
     """Successors, largest reward and largest entropy bonus of an MDP."""
-    r = mdp.r
-    low = r.min() if r.min() > -np.inf else np.where(mdp.feasible, r, 0.0).min()
-    reward = float(max(r.max(), -low))
-    return Size(mdp.successors, reward, 0.0 if alpha is None else alpha * math.log(mdp.A))
+    return Size(mdp.successors, mdp.largest_reward, 0.0 if alpha is None else alpha * math.log(mdp.A))
 
 
-def middle(low: float, high: float, gamma: float, terminating: bool) -> float:
-    """Constant to add to TV, where `low <= TV - V <= high`, so that V* lies as symmetrically about it as possible."""
-    return 0.0 if terminating else gamma / (1 - gamma) * (low + high) / 2
+def sweep(mdp: AnyMDP, V: np.ndarray, value, size: Size) -> Sweep:
+    """Apply `TV = value(r + gamma P V)` once and bound the distance from its fixed point. Needs gamma < 1."""
+    Q = backup(mdp, V)
+    TV = value(Q)
+    step = TV - V
+    low, high = float(step.min()), float(step.max())
+    shift, error = middle(low, high, mdp.gamma, mdp.terminating)
+    highest, lowest = float(TV.max()), float(TV.min())
+    top = max(highest + shift, -(lowest + shift))
+    floor = rounding_floor(size, mdp.gamma, max(top, highest, -lowest) + max(-low, high))
+    return Sweep(V, Q, TV, high, shift, error * (1 + 16 * UNIT / (1 - mdp.gamma)) + floor, floor, top)
 
 
-def spread(low: float, high: float, gamma: float, terminating: bool) -> float:
-    """Bound on `max |TV + middle - V*|` in exact arithmetic."""
-    width = max(abs(low), abs(high)) if terminating else (high - low) / 2
-    return gamma / (1 - gamma) * width
+def middle(low: float, high: float, gamma: float, terminating: bool) -> tuple[float, float]:
+    """Constant to add to TV, where `low <= TV - V <= high`, and the distance from V* that can then be left, exactly."""
+    if terminating or low <= 0 <= high:
+        return 0.0, gamma / (1 - gamma) * max(-low, high)
+    return gamma / (1 - gamma) * (low + high) / 2, gamma / (1 - gamma) * (high - low) / 2
 
 
 def rounding_floor(size: Size, gamma: float, top: float) -> float:
@@ -84,23 +124,19 @@ def rounding_floor(size: Size, gamma: float, top: float) -> float:
     return size.radius(top) / (1 - gamma) * (1 + (size.successors + 8) * 2 * UNIT / (1 - gamma))
 
 
-def certify(mdp: AnyMDP, V: np.ndarray, value, size: Size) -> Certified:
-    """Back `V` up once and bound the distance of the result from the fixed point of the operator `value` belongs to.
+def certify(mdp: AnyMDP, last: Sweep) -> Certified:
+    """The answer that a sweep gives, `Q + shift`, and its Bellman residual
 
-        max |Q - Q*|  <=  (gamma max |TV - V| + radius) / (1 - gamma),      Q = r + gamma P V,  TV = value(Q)
+        B(Q + c) - (Q + c)  =  P (gamma (TV - V) - (1 - gamma) c),       Q = r + gamma P V,  c = shift.
 
-    Needs gamma < 1. A V that is not finite has an infinite error.
+    A V that is not finite has an infinite error.
     """
-    Q = backup(mdp, V)
-    TV = value(Q)
-    step = TV - V
-    top = float(max(abs(V).max(), abs(TV).max()))
-    floor = rounding_floor(size, mdp.gamma, top)
-    error = mdp.gamma * float(abs(step).max()) / (1 - mdp.gamma) * (1 + 16 * UNIT / (1 - mdp.gamma)) + floor
-    residual = mdp.gamma * float(abs(np.where(mdp.feasible, mdp.expect(step), 0.0)).max())
-    if not math.isfinite(error):
-        error = residual = math.inf
-    return Certified(Q, TV, residual, error, floor)
+    if not math.isfinite(last.error):
+        return Certified(last.Q, last.TV, math.inf, math.inf, last.floor)
+    change = mdp.expect(mdp.gamma * (last.TV - last.V) - (1 - mdp.gamma) * last.shift)
+    residual = max(float(change.max()), -float(change.min()))
+    Q, V = (last.Q + last.shift, last.TV + last.shift) if last.shift else (last.Q, last.TV)
+    return Certified(Q, V, residual, last.error, last.floor)
 
 
 def wanted(tol: float | None, top: float, floor: float) -> float:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ ROUNDING = 1e-12
 class MDP:
     """A dense MDP. Build it with `make_mdp`, which validates; the record itself checks nothing.
 
-    The arrays may be NumPy or JAX arrays (also traced ones): the record is a JAX pytree once `tabular.device` is loaded.
+    The arrays may be NumPy or JAX arrays (also traced ones): the record is a JAX pytree once `tabular.device` is
+    loaded.
     """
 
     P: Any
@@ -75,10 +77,15 @@ class MDP:
         """Mask of feasible actions, shape (S, A)."""
         return self.r > -np.inf
 
-    @property
+    @cached_property
     def successors(self) -> int:
         """The largest number of successors of any state and action (it enters the rounding radius)."""
         return int(np.count_nonzero(self.P, axis=-1).max())
+
+    @cached_property
+    def largest_reward(self) -> float:
+        """`max |r[s, a]|` over the feasible actions (it enters the rounding radius)."""
+        return float(abs(self.r[self.feasible]).max())
 
     @property
     def stop_probability(self):
@@ -136,13 +143,14 @@ class SparseMDP:
     S = MDP.S
     A = MDP.A
     feasible = MDP.feasible
+    largest_reward = MDP.largest_reward
 
     @property
     def P(self) -> sp.csr_matrix:
         """Transition probabilities as a (S * A, S) matrix with rows in the order `s * A + a` (a copy)."""
         return self.kernel[_interleave(self.S, self.A)]
 
-    @property
+    @cached_property
     def successors(self) -> int:
         """The largest number of successors of any state and action (it enters the rounding radius)."""
         return int(np.diff(self.kernel.indptr).max())

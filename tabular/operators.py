@@ -32,7 +32,7 @@ def policy_bellman(mdp, Q, pi):
 
 def hard_value(Q):
     """Value of acting greedily, `V[s] = max_a Q[s, a]`, shape (S,)."""
-    return Q.__array_namespace__().max(Q, axis=1)
+    return Q.max(axis=1)
 
 
 def soft_value(Q, alpha: float):
@@ -69,7 +69,7 @@ def policy_entropy(Q, alpha: float):
 
 def greedy(Q) -> np.ndarray:
     """Greedy actions, shape (S,) integers; the first of those that tie to the last bit. See `ties`."""
-    return Q.__array_namespace__().argmax(Q, axis=1)
+    return Q.argmax(axis=1)
 
 
 def ties(Q, tol: float = 0.0):

@@ -38,7 +38,9 @@ def kl_rows(q, p, clip: float | None = None):
 
 
 def tilt(p, V):
-    """Optimistic dynamics `q(t) = p(t) e^{V(t)} / sum_t' p(t') e^{V(t')}` along the last axis (Eysenbach et al. 2021, eq. 9).
+    """Optimistic dynamics (Eysenbach et al. 2021, eq. 9), along the last axis:
+
+        q(t) = p(t) e^{V(t)} / sum_t' p(t') e^{V(t')}
 
     The largest V *on the support of p* is subtracted row by row, so that neither a large V elsewhere nor V > 709
     overflows.

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from tabular.bounds import Certified, Size, certify, check_tol, size_of
+from tabular.bounds import Certified, Size, certify, check_tol, size_of, sweep
 from tabular.linear import PolicySystem, policy_system
 from tabular.mdp import AnyMDP
 from tabular.operators import backup, policy_value, soft_value, softmax_policy
@@ -30,9 +30,9 @@ def soft_solve(
 
     Args:
       alpha: temperature, in units of reward.
-      method: "newton" is Newton's method on `Q = B_alpha Q`, which is soft policy iteration: evaluate softmax(Q / alpha)
-        with its entropy bonus by one linear solve, repeat; 3-7 solves. "iteration" sweeps `V <- TV` with the range
-        stop of value iteration. At gamma = 1 always Newton (`tabular.soft_total`).
+      method: "newton" is Newton's method on `Q = B_alpha Q`, which is soft policy iteration: evaluate
+        softmax(Q / alpha) with its entropy bonus by one linear solve, repeat; 3-7 solves. "iteration" sweeps `V <- TV`
+        with the range stop of value iteration. At gamma = 1 always Newton (`tabular.soft_total`).
       tol, start, trace: as for `solve`.
 
     Returns:
@@ -56,8 +56,8 @@ def soft_solve(
     elif method == "newton":
         progress, certified = newton(mdp, V, alpha, size, trace)
     else:
-        progress = value_iteration(mdp, V, tol, size, start, trace, value)
-        certified = certify(mdp, progress.V, value, size)
+        progress, last = value_iteration(mdp, V, tol, size, start, trace, value)
+        certified = certify(mdp, last)
     return conclude(mdp, certified, progress, tol, method, value, alpha)
 
 
@@ -65,8 +65,7 @@ def _soft_total(mdp: AnyMDP, alpha: float, size: Size, trace: bool) -> tuple[Pro
     from tabular.soft_total import soft_total
 
     found = soft_total(mdp, alpha, size)
-    V, rounds = found.history[-1], len(found.history) - 1
-    return Progress(V, rounds, found.history if trace else None), found.certified
+    return Progress(len(found.history) - 1, found.history if trace else None), found.certified
 
 
 def newton(mdp: AnyMDP, V: np.ndarray, alpha: float, size: Size, trace: bool) -> tuple[Progress, Certified]:
@@ -80,10 +79,10 @@ def newton(mdp: AnyMDP, V: np.ndarray, alpha: float, size: Size, trace: bool) ->
         solves += 1
         if history is not None:
             history.append(V)
-        certified = certify(mdp, V, value, size)
+        certified = certify(mdp, sweep(mdp, V, value, size))
         stuck = solves > 1 and not (V - previous).max() > size.radius(float(abs(V).max()))
         if stuck or certified.error < 1.5 * certified.floor:
-            return Progress(V, solves, history), certified
+            return Progress(solves, history), certified
         Q = certified.Q
 
 

@@ -10,21 +10,33 @@ thousands (Puterman 2005, sec. 6.6).
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import scipy.optimize
 import scipy.sparse as sp
 
-from tabular.bounds import Certified, Size, certify, check_tol, middle, rounding_floor, size_of, spread, wanted
+from tabular.bounds import Certified, Size, Sweep, certify, check_tol, size_of, sweep, wanted
 from tabular.errors import NotConverged
-from tabular.linear import DENSE_STATES, PolicySystem, policy_system
+from tabular.linear import DENSE_STATES, PolicySystem, policy_system, solve_cost
 from tabular.mdp import AnyMDP, one_hot
 from tabular.operators import backup, greedy, hard_value, softmax_policy, ties
 
 Value = Callable[[np.ndarray], np.ndarray]
+
+EVALUATIONS = 20
+"""Sweeps of the greedy policy alone between two greedy sweeps of modified policy iteration."""
+FEW = 200
+"""Sweeps that are never worth a linear solve."""
+MOST_SOLVES = 30
+"""Linear solves at most in a modified policy iteration (2 to 5 are usual)."""
+SETTLED = 1e-3
+"""A policy has settled when a greedy sweep changes the actions of at most this share of the states."""
+
+MIXING, MIXED = 4, 0.1
+"""Every so many sweeps it is checked whether the range of their steps is down to this share of the first one."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,8 @@ class Solution:
 
 @dataclass(frozen=True)
 class Progress:
-    """What an iteration hands on to the certificate."""
+    """How an iteration went."""
 
-    V: np.ndarray
     iterations: int
     history: list[np.ndarray] | None = None
     action: np.ndarray | None = None
@@ -131,37 +142,34 @@ def solve(
     if method == "auto":
         method = "pi" if mdp.S <= DENSE_STATES else "mpi"
     size = size_of(mdp)
-    progress = METHODS[method](mdp, V, tol, size, start, trace)
-    certified = certify(mdp, progress.V, hard_value, size)
-    if stalled(certified, tol):
-        progress = polished(mdp, progress, tol, size)
-        certified = certify(mdp, progress.V, hard_value, size)
-    return conclude(mdp, certified, progress, tol, method, hard_value)
+    progress, last = METHODS[method](mdp, V, tol, size, start, trace)
+    if stalled(last, tol):
+        progress, last = polished(mdp, progress, last, tol, size)
+    return conclude(mdp, certify(mdp, last), progress, tol, method, hard_value)
 
 
-def stalled(certified: Certified, tol: float | None) -> bool:
+def stalled(last: Sweep, tol: float | None) -> bool:
     """Whether sweeps ended short of a tolerance that rounding allows.
 
     On a periodic chain a component that flips its sign at every sweep decays by a factor gamma only, and stops decaying
     once that changes V by less than its last digit: at about u |V| / (1 - gamma) in V, 1 / (1 - gamma) times that in
     the certificate.
     """
-    goal = wanted(tol, float(abs(certified.V).max()), certified.floor)
-    return certified.floor <= goal < certified.error < np.inf
+    return last.floor <= wanted(tol, last.top, last.floor) < last.error < math.inf
 
 
-def polished(mdp: AnyMDP, progress: Progress, tol: float | None, size: Size) -> Progress:
+def polished(mdp: AnyMDP, progress: Progress, last: Sweep, tol: float | None, size: Size) -> tuple[Progress, Sweep]:
     """Stalled sweeps, finished by the linear solves of policy iteration."""
-    better = policy_iteration(mdp, progress.V, tol, size, None, progress.history is not None)
+    better, last = policy_iteration(mdp, last.V, tol, size, last.V, progress.history is not None)
     history = None if progress.history is None else progress.history + (better.history or [])[1:]
-    return dataclasses.replace(better, iterations=progress.iterations + better.iterations, history=history)
+    return dataclasses.replace(better, iterations=progress.iterations + better.iterations, history=history), last
 
 
 def _solve_total(mdp: AnyMDP, tol: float | None, trace: bool) -> Solution:
     from tabular.total import solve_total
 
     found = solve_total(mdp)
-    progress = Progress(found.V, found.iterations, found.history if trace else None, found.action)
+    progress = Progress(found.iterations, found.history if trace else None, found.action)
     certified = Certified(found.Q, found.V, found.residual, found.error, found.floor)
     return conclude(mdp, certified, progress, tol, "pi", hard_value)
 
@@ -232,55 +240,44 @@ def _trace(mdp: AnyMDP, history: list[np.ndarray], value: Value) -> Trace:
     return Trace(np.stack(history), np.array(residual))
 
 
-def good_enough(low: float, high: float, mdp: AnyMDP, tol: float | None, size: Size, top: float) -> bool:
-    """Whether the shifted TV, with `low <= TV - V <= high`, is accurate enough, or as accurate as rounding allows.
-
-    Aims at 95% of the tolerance, since the certificate is computed from values that the shift has rounded once more.
-    Comparisons are written so that NaN ends the iteration; the certificate then says what happened.
-    """
-    floor = rounding_floor(size, mdp.gamma, top)
-    goal = max(0.95 * wanted(tol, top, floor) - floor, floor / 2)
-    return not spread(low, high, mdp.gamma, mdp.terminating) > goal
-
-
-def sweep_limit(mdp: AnyMDP, tol: float | None, size: Size, first: float) -> int:
-    """Sweeps after which a gamma-contraction is below any certifiable tolerance, from a first residual."""
-    if mdp.gamma == 0:
+def sweep_limit(gamma: float, first: Sweep) -> int:
+    """Sweeps after which a gamma-contraction is below any tolerance that can be certified, counted from the first."""
+    goal = max(first.floor / 4, np.finfo(float).tiny)
+    if gamma == 0 or not np.isfinite([first.error, goal]).all():
         return 2
-    floor = rounding_floor(size, mdp.gamma, size.reward)
-    goal = max(floor / 4, np.finfo(float).tiny)
-    if not np.isfinite([first, goal]).all():
-        return 2
-    return 10 + int(np.ceil(np.log(max(first, goal) / ((1 - mdp.gamma) * goal)) / -np.log(mdp.gamma)))
+    return 10 + math.ceil(math.log(max(first.error / goal, 1)) / -math.log(gamma))
 
 
 def value_iteration(
     mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool, value: Value = hard_value
-) -> Progress:
-    """Sweep `V <- TV` until the range of TV - V certifies the tolerance, then shift to the middle of the bounds."""
+) -> tuple[Progress, Sweep]:
+    """Sweep `V <- TV` until the range of TV - V certifies the tolerance."""
     history = [V] if trace else None
     limit, sweeps = None, 0
     while True:
-        new = value(backup(mdp, V))
+        found = sweep(mdp, V, value, size)
         sweeps += 1
-        step = new - V
-        low, high, top = float(step.min()), float(step.max()), float(abs(new).max())
-        if limit is None:
-            limit = sweep_limit(mdp, tol, size, max(-low, high))
+        limit = sweep_limit(mdp.gamma, found) if limit is None else limit
+        V = found.TV
         if history is not None:
-            history.append(new)
-        if good_enough(low, high, mdp, tol, size, top) or sweeps >= limit:
-            return Progress(new + middle(low, high, mdp.gamma, mdp.terminating), sweeps, history)
-        V = new
+            history.append(V)
+        if found.suffices(tol) or sweeps >= limit:
+            return Progress(sweeps, history), found
 
 
-def policy_iteration(mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool) -> Progress:
-    """Howard 1960: evaluate the policy by a linear solve, make it greedy, until no action is better by more than rounding."""
-    system, action = None, greedy(backup(mdp, V))
+def policy_iteration(
+    mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool
+) -> tuple[Progress, Sweep]:
+    """Howard 1960: evaluate the policy by a linear solve, make it greedy, until the tolerance is certified or no action
+    is better by more than rounding.
+
+    Without a start, the first policy is that of a few sweeps, which cost less than the linear solves they spare.
+    """
+    history = [V] if trace else None
     states = np.arange(mdp.S)
+    system, action = None, early_policy(mdp, V) if start is None else greedy(backup(mdp, V))
     if isinstance(start, Solution):
         system, action = start.system, np.where(mdp.feasible[states, start.action], start.action, action)
-    history = [V] if trace else None
     rounds = 0
     while True:
         system = policy_system(mdp, action, reuse=system)
@@ -288,63 +285,131 @@ def policy_iteration(mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, 
         rounds += 1
         if history is not None:
             history.append(V)
-        radius = size.radius(float(abs(V).max()))
-        better, best = improvement(backup(mdp, V), action, radius)
+        found = sweep(mdp, V, hard_value, size)
+        radius = size.radius(found.top)
         stuck = rounds > 1 and not (V - previous).max() > radius
-        if stuck or not better.any():
-            return Progress(V, rounds, history, action, system)
-        action = np.where(better, best, action)
+        if stuck or found.suffices(tol) or not found.rise > 2 * radius:
+            return Progress(rounds, history, action, system), found
+        action = improved(action, found, found.TV > V + 2 * radius)
 
 
-def improvement(Q: np.ndarray, action: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where another action is better by more than twice the rounding radius, and which: (mask, best actions)."""
-    best = greedy(Q)
-    states = np.arange(len(Q))
-    return Q[states, best] > Q[states, action] + 2 * radius, best
+def early_policy(mdp: AnyMDP, V: np.ndarray) -> np.ndarray:
+    """The greedy policy after sweeps from V, for as long as each changes fewer actions than the one before."""
+    Q = backup(mdp, V)
+    action, changes = greedy(Q), mdp.S + 1
+    while True:
+        Q = backup(mdp, hard_value(Q))
+        before, fewest = action, changes
+        action = greedy(Q)
+        changes = np.count_nonzero(action != before)
+        if changes == 0 or changes >= fewest:
+            return action
+
+
+def improved(action: np.ndarray, found: Sweep, better: np.ndarray) -> np.ndarray:
+    """The policy made greedy in the states of the mask `better`."""
+    action = action.copy()
+    action[better] = greedy(found.Q[better])
+    return action
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A deterministic policy, ready to be evaluated by sweeps."""
+
+    action: np.ndarray
+    """Shape (S,)."""
+    chain: np.ndarray | sp.csr_matrix
+    """`gamma P_pi`, shape (S, S)."""
+    reward: np.ndarray
+    """`r_pi`, shape (S,)."""
+    settled: bool
+    """Whether hardly any action differs from those of the policy before."""
 
 
 def modified_policy_iteration(
-    mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool, evaluations: int = 20
-) -> Progress:
-    """Puterman & Shin 1978: between greedy sweeps, `evaluations` sweeps of the greedy policy alone."""
+    mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool
+) -> tuple[Progress, Sweep]:
+    """Puterman & Shin 1978: between greedy sweeps, sweeps of the greedy policy alone.
+
+    Once the policy has settled, a linear solve takes their place where those still needed would cost more.
+    """
     history = [V] if trace else None
-    states = np.arange(mdp.S)
-    limit, sweeps = None, 0
+    policy = limit = cost = None
+    errors: list[float] = []  # since the last linear solve
+    rounds, solves = 0, 0
     while True:
-        Q = backup(mdp, V)
-        new = hard_value(Q)
-        sweeps += 1
-        step = new - V
-        low, high, top = float(step.min()), float(step.max()), float(abs(new).max())
-        if limit is None:
-            limit = sweep_limit(mdp, tol, size, max(-low, high))
+        found = sweep(mdp, V, hard_value, size)
+        rounds += 1
+        limit = sweep_limit(mdp.gamma, found) if limit is None else limit
         if history is not None:
-            history.append(new)
-        if good_enough(low, high, mdp, tol, size, top) or sweeps >= limit:
-            return Progress(new + middle(low, high, mdp.gamma, mdp.terminating), sweeps, history)
-        action = greedy(Q)
-        V = partial_evaluation(mdp.chain(action), mdp.r[states, action], mdp.gamma, new, evaluations)
+            history.append(found.TV)
+        if found.suffices(tol) or rounds >= limit:
+            return Progress(rounds, history), found
+        errors.append(found.error)
+        policy = follow(mdp, found, size.radius(found.top), policy)
+        left = EVALUATIONS * rounds_left(errors, found.goal(tol), mdp.gamma)
+        solve_now = policy.settled and left > FEW and solves < MOST_SOLVES
+        if solve_now:
+            cost = solve_cost(policy.chain) if cost is None else cost
+            solve_now = left > cost
+        if solve_now:
+            V = policy_system(mdp, policy.action).solve(policy.reward)
+            errors, solves = [], solves + 1
+        else:
+            V = partial_evaluation(policy, found.TV)
 
 
-def partial_evaluation(chain, reward: np.ndarray, gamma: float, V: np.ndarray, sweeps: int) -> np.ndarray:
-    """`sweeps` sweeps `V <- r_pi + gamma P_pi V`, ended early once they all but only add a constant."""
+def follow(mdp: AnyMDP, found: Sweep, radius: float, previous: Followed | None) -> Followed:
+    """The greedy policy of a sweep, in which actions of the previous one stay where they are as good up to rounding."""
+    states = np.arange(mdp.S)
+    if previous is None:
+        action, settled = greedy(found.Q), False
+    else:
+        better = found.TV > found.Q[states, previous.action] + 2 * radius
+        changes = np.count_nonzero(better)
+        if changes == 0:
+            return dataclasses.replace(previous, settled=True)
+        action, settled = improved(previous.action, found, better), bool(changes <= SETTLED * mdp.S)
+    return Followed(action, mdp.gamma * mdp.chain(action), mdp.r[states, action], settled)
+
+
+def rounds_left(errors: list[float], goal: float, gamma: float) -> float:
+    """Rounds until the error is down to the goal, at the rate of the later half of those made.
+
+    No rate is taken to be slower than that of a contraction by gamma in every sweep.
+    """
+    later = errors[(len(errors) - 1) // 2 :]
+    decay = (1 + EVALUATIONS) * math.log(gamma)
+    if len(later) > 1:
+        decay = min(decay, math.log(later[-1] / later[0]) / (len(later) - 1))
+    return math.log(goal / errors[-1]) / decay
+
+
+def partial_evaluation(policy: Followed, V: np.ndarray) -> np.ndarray:
+    """Sweeps `V <- r_pi + gamma P_pi V`: 20, or fewer if they soon do little but add a constant."""
     first = None
-    for _ in range(sweeps):
-        new = reward + gamma * (chain @ V)
-        width = float(np.ptp(new - V))
-        first = width if first is None else first
-        V = new
-        if not width > 0.05 * first:
-            break
+    for done in range(EVALUATIONS):
+        previous, V = V, policy.chain @ V
+        V += policy.reward
+        if done % MIXING == 0:
+            width = float(np.ptp(V - previous))
+            first = width if first is None else first
+            if width < MIXED * first:
+                break
     return V
 
 
-def linear_program(mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool) -> Progress:
+def linear_program(
+    mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, start, trace: bool
+) -> tuple[Progress, Sweep]:
     """`min sum_s V[s]` subject to `V[s] >= r[s, a] + gamma P V` (Puterman 2005, sec. 6.9), by HiGHS.
 
     The program's greedy policy is evaluated by a linear solve (and improved, should the program's tolerance have
     left it short of optimal), so that the values are as accurate as those of policy iteration.
     """
+    import scipy.optimize  # here, because this takes a third of the time that `import tabular` does
+
     kernel = mdp.to_sparse().kernel
     feasible = mdp.feasible.T.reshape(-1)
     owner = np.tile(np.arange(mdp.S), mdp.A)
@@ -355,12 +420,12 @@ def linear_program(mdp: AnyMDP, V: np.ndarray, tol: float | None, size: Size, st
     )
     if found.x is None:
         raise NotConverged(f"lp: HiGHS found no solution ({found.message}). Try method='pi'.")
-    polished = policy_iteration(mdp, found.x, tol, size, None, False)
-    history = [V, polished.V] if trace else None
-    return dataclasses.replace(polished, iterations=int(found.nit), history=history)
+    progress, last = policy_iteration(mdp, found.x, tol, size, found.x, trace)
+    history = [V, *(progress.history or [])] if trace else None
+    return dataclasses.replace(progress, iterations=int(found.nit), history=history), last
 
 
-METHODS: dict[str, Callable[..., Progress]] = {
+METHODS: dict[str, Callable[..., tuple[Progress, Sweep]]] = {
     "auto": modified_policy_iteration,
     "vi": value_iteration,
     "pi": policy_iteration,

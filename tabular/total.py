@@ -180,9 +180,9 @@ def require_ends(mdp: AnyMDP) -> None:
     lost = ~np.isfinite(steps_to_end(merged))[of_state]
     if lost.any():
         raise NoFiniteValue(
-            f"gamma = 1, but from state {name_of(mdp, int(np.argmax(lost)))} no policy ever comes to an end ({lost.sum()} "
-            f"of {mdp.S} states): the total reward is infinite. Use gamma < 1, or give the MDP an end: termination "
-            "(terminating=True and rows that sum to less than 1) or an absorbing state of reward 0."
+            f"gamma = 1, but from state {name_of(mdp, int(np.argmax(lost)))} no policy ever comes to an end "
+            f"({lost.sum()} of {mdp.S} states): the total reward is infinite. Use gamma < 1, or give the MDP an end: "
+            "termination (terminating=True and rows that sum to less than 1) or an absorbing state of reward 0."
         )
 
 
@@ -291,7 +291,7 @@ def longest_time(pairs: Pairs) -> np.ndarray | None:
         w = solve_ending(pairs.kernel[chosen], np.ones(pairs.S))
         if not (np.isfinite(w).all() and (w - pairs.kernel[chosen] @ w >= 0.5).all() and w.min() >= 0.5):
             return None
-        values = 1 + pairs.kernel @ w
+        values = np.asarray(1 + pairs.kernel @ w)
         best = pairs.best(values)
         better = values[best] > values[chosen] * (1 + 1e-9)
         if not better.any():
@@ -343,8 +343,8 @@ def evaluate_total(mdp: AnyMDP, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     if (reward[closed] != 0).any():
         s = int(np.flatnonzero(closed & (reward != 0))[0])
         raise NoFiniteValue(
-            f"gamma = 1, but the policy stays for ever among states such as {name_of(mdp, s)} with reward {reward[s]:g} a "
-            "step there: its total reward is infinite or undefined. Use gamma < 1."
+            f"gamma = 1, but the policy stays for ever among states such as {name_of(mdp, s)} with reward "
+            f"{reward[s]:g} a step there: its total reward is infinite or undefined. Use gamma < 1."
         )
     V, visits = np.zeros(mdp.S), np.where(closed, np.inf, 0.0)
     error = 0.0

@@ -41,27 +41,33 @@ def exact_evaluation(P: list, r: list, gamma: fmpq, action: list[int]) -> list[f
 
 def exact_q(P: list, r: list, gamma: fmpq, V: list[fmpq]) -> list[list]:
     """`r + gamma P V`, None where infeasible."""
-    return [
-        [
-            None if r[s][a] is None else r[s][a] + gamma * sum((p * v for p, v in zip(P[s][a], V, strict=True)), fmpq(0))
-            for a in range(len(r[s]))
-        ]
-        for s in range(len(r))
-    ]
+
+    def value(s: int, a: int) -> fmpq | None:
+        return None if r[s][a] is None else r[s][a] + gamma * dot(P[s][a], V)
+
+    return [[value(s, a) for a in range(len(r[s]))] for s in range(len(r))]
+
+
+def dot(p: list[fmpq], v: list[fmpq]) -> fmpq:
+    return sum((x * y for x, y in zip(p, v, strict=True)), fmpq(0))
 
 
 def exact_solution(mdp) -> list[list]:
     """Optimal `Q[s][a]` as rationals, by Howard's policy iteration in exact arithmetic."""
     P, r, gamma = exact_arrays(mdp)
-    action = [next(a for a in range(mdp.A) if r[s][a] is not None) for s in range(mdp.S)]
+    action = [feasible(row)[0] for row in r]
     while True:
         V = exact_evaluation(P, r, gamma, action)
         Q = exact_q(P, r, gamma, V)
-        better = [max((a for a in range(mdp.A) if r[s][a] is not None), key=lambda a, s=s: Q[s][a]) for s in range(mdp.S)]
+        better = [max(feasible(r[s]), key=lambda a, s=s: Q[s][a]) for s in range(mdp.S)]
         improved = [b if Q[s][b] > Q[s][action[s]] else action[s] for s, b in enumerate(better)]
         if improved == action:
             return Q
         action = improved
+
+
+def feasible(row: list) -> list[int]:
+    return [a for a, reward in enumerate(row) if reward is not None]
 
 
 def largest_gap(Q: np.ndarray, exact: list[list]) -> float:

@@ -1,4 +1,4 @@
-"""Random MDPs for tests, replayable from (seed, i): near-deterministic kernels, extreme rewards, discounts up to .999."""
+"""Random MDPs for tests, replayable from (seed, i): near-deterministic kernels, extreme rewards, gamma up to .999."""
 
 from __future__ import annotations
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.exact import exact_arrays, exact_evaluation, rational, to_float
-from tests.instances import random_mdp
 
 import tabular as tb
 from tabular.operators import policy_bellman
+from tests.exact import exact_arrays, exact_evaluation, rational, to_float
+from tests.instances import random_mdp
 
 
 def random_policy(mdp, seed=0):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.instances import random_mdp
 
 from tabular.mdp import MDP
 from tabular.operators import (
@@ -18,6 +17,7 @@ from tabular.operators import (
     softmax_policy,
     ties,
 )
+from tests.instances import random_mdp
 
 
 def random_q(mdp, seed):

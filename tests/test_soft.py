@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.instances import random_mdp
 
 import tabular as tb
 from tabular.operators import policy_entropy, soft_bellman, soft_value, softmax_policy
+from tests.instances import random_mdp
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 

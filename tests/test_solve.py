@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.exact import exact_solution, largest_gap
-from tests.instances import random_mdp
 
 import tabular as tb
 from tabular.operators import bellman
+from tests.exact import exact_solution, largest_gap
+from tests.instances import random_mdp
 
 METHODS = ["vi", "pi", "mpi", "lp"]
 

@@ -1,10 +1,11 @@
-"""Speed of `solve` against quantecon and mdpsolver, and the cost of `import tabular`: python -m tests.benchmarks.solvers
+"""Speed of `solve` against quantecon and mdpsolver, cost of `import tabular`: python -m tests.benchmarks.solvers
 
-Every number is CPU time (`time.process_time`) of one solve call on one linear-algebra thread: the median of repetitions
-in which the solvers take turns, after a first call that isn't counted (it compiles quantecon's numba code). Building
-the solvers' models isn't counted. Ours is asked for a certified error of 1e-6, the peers for the accuracy that by
-their documentation gives 1e-6; the error shown for all is the true one, against our tightest solution of the instance.
-A ratio above 1 means that ours is faster; one with `!` means that the peer's answer was off by more than 1e-6.
+Every number is CPU time (`time.process_time`) of one solve on one linear-algebra thread: the median of repetitions in
+which the solvers take turns, after a first call that isn't counted (it compiles quantecon's numba code). Building the
+solvers' models isn't counted. Small instances are ten MDPs, solved one after the other, and the time is that of one.
+Ours is asked for a certified error of 1e-6, the peers for the accuracy that by their documentation gives 1e-6; the
+error shown for all is the true one, against our tightest solution of the instance. A ratio is the peer's time over
+ours: above 1, ours is faster; one with `!` means that the peer's answer was off by more than 1e-6.
 """
 
 from __future__ import annotations
@@ -13,34 +14,40 @@ import os
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # before NumPy is loaded
 
-import argparse  # noqa: E402
-import importlib.util  # noqa: E402
-import statistics  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
+import argparse
+import importlib.util
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import tabular as tb  # noqa: E402
-from tabular.mdp import AnyMDP  # noqa: E402
-from tabular.worlds import garnet, random_maze  # noqa: E402
+import tabular as tb
+from tabular.mdp import MDP, AnyMDP
+from tabular.worlds import dirichlet, garnet, random_maze
 
 ACCURACY = 1e-6
 IMPORT_TARGET = 0.45
+PATIENCE = 5.0
+"""CPU seconds after which a solver sits out the remaining rounds."""
 GAMMAS = (0.99, 0.999)
 Solver = Callable[[], np.ndarray]
-"""Solves one prepared instance from scratch and returns V."""
+"""Solves one prepared MDP from scratch and returns V."""
+SMALL = 100
+"""Up to this many states an instance is ten MDPs."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An MDP to be made when its turn comes."""
+    """A family of random MDPs: `make(seed)`."""
 
     name: str
-    make: Callable[[], AnyMDP]
+    make: Callable[[int], AnyMDP]
     quick: bool
 
 
@@ -61,14 +68,14 @@ class Result:
 
 
 def instances() -> Iterator[Instance]:
-    """Garnets of 1e2 to 1e5 states (4 actions, 5 successors) and mazes of up to 300 x 300 cells, at both discounts."""
+    """Dense MDPs of 2 and 20 states, garnets of 1e2 to 1e5 (4 actions, 5 successors), mazes of 10^2 to 300^2 cells."""
     for gamma in GAMMAS:
+        yield Instance(f"dirichlet 2 gamma {gamma}", partial(dirichlet, 2, 2, gamma), True)
+        yield Instance(f"dirichlet 20 gamma {gamma}", partial(dirichlet, 20, 4, gamma), True)
         for S in (100, 1000, 10_000, 100_000):
-            make = lambda S=S, gamma=gamma: garnet(S, 4, 5, gamma)  # noqa: E731
-            yield Instance(f"garnet {S:g} gamma {gamma}", make, S <= 10_000)
+            yield Instance(f"garnet {S} gamma {gamma}", partial(garnet, S, 4, 5, gamma), S <= 10_000)
         for size in (10, 100, 300):
-            make = lambda size=size, gamma=gamma: random_maze(size, gamma)  # noqa: E731
-            yield Instance(f"grid {size}^2 gamma {gamma}", make, size <= 100)
+            yield Instance(f"grid {size}^2 gamma {gamma}", partial(random_maze, size, gamma), size <= 100)
 
 
 def ours(mdp: AnyMDP) -> dict[str, Solver]:
@@ -77,7 +84,8 @@ def ours(mdp: AnyMDP) -> dict[str, Solver]:
 
 
 def quantecon(mdp: AnyMDP) -> dict[str, Solver]:
-    """QuantEcon's modified and (where a sparse LU doesn't fill in) Howard's policy iteration, state-action-pair form.
+    """QuantEcon's modified policy iteration and, unless its sparse LU would fill in, Howard's; state-action pairs,
+    sparse and for small MDPs also dense.
 
     Its modified policy iteration shifts V to the middle of its bounds, so that epsilon is twice the error.
     """
@@ -85,42 +93,53 @@ def quantecon(mdp: AnyMDP) -> dict[str, Solver]:
 
     owner, action = np.nonzero(mdp.feasible)
     kernel = mdp.to_sparse().kernel[action * mdp.S + owner]
-    model = DiscreteDP(mdp.r[owner, action], kernel, mdp.gamma, owner, action)
+    forms = {"": kernel, " dense": kernel.toarray()} if isinstance(mdp, MDP) else {"": kernel}
+    methods = {"mpi": {"epsilon": 2 * ACCURACY, "max_iter": 10**6}}
+    if mdp.grid is not None or mdp.S <= 1000:
+        methods["pi"] = {"max_iter": 10**6}
 
-    def modified() -> np.ndarray:
-        return model.solve(method="modified_policy_iteration", epsilon=2 * ACCURACY, max_iter=10**6).v
+    def solver(model: DiscreteDP, method: str) -> Solver:
+        return lambda: model.solve(method, **methods[method]).v
 
-    def policy() -> np.ndarray:
-        return model.solve(method="policy_iteration", max_iter=10**6).v
-
-    narrow = mdp.grid is not None or mdp.S <= 1000
-    return {"quantecon mpi": modified} | ({"quantecon pi": policy} if narrow else {})
+    models = {form: DiscreteDP(mdp.r[owner, action], P, mdp.gamma, owner, action) for form, P in forms.items()}
+    return {f"quantecon {m}{form}": solver(model, m) for form, model in models.items() for m in methods}
 
 
 def mdpsolver(mdp: AnyMDP) -> dict[str, Solver]:
-    """mdpsolver's modified policy iteration, on one thread as all others."""
+    """mdpsolver's modified policy iteration, on one thread as all others, and from 0 each time: left alone, it starts
+    from its last answer."""
     import mdpsolver
 
     kernel = mdp.to_sparse().P
-    bounds = kernel.indptr.reshape(-1)
-    pairs = [(kernel.data[i:j].tolist(), kernel.indices[i:j].tolist()) for i, j in zip(bounds, bounds[1:], strict=False)]
-    rows = [pairs[s * mdp.A : (s + 1) * mdp.A] for s in range(mdp.S)]
+    ends = list(pairwise(np.asarray(kernel.indptr).tolist()))
+    probabilities = [kernel.data[i:j].tolist() for i, j in ends]
+    columns = [kernel.indices[i:j].tolist() for i, j in ends]
+    rows = [slice(first, first + mdp.A) for first in range(0, mdp.S * mdp.A, mdp.A)]
     model = mdpsolver.model()
     model.mdp(
         discount=mdp.gamma,
         rewards=mdp.r.tolist(),
-        tranMatProbs=[[probabilities for probabilities, _ in row] for row in rows],
-        tranMatColumns=[[columns for _, columns in row] for row in rows],
+        tranMatProbs=[probabilities[row] for row in rows],
+        tranMatColumns=[columns[row] for row in rows],
     )
+    zeros = {"initPolicy": [0] * mdp.S, "initValueVector": [0.0] * mdp.S}
 
     def solve() -> np.ndarray:
-        model.solve(algorithm="mpi", tolerance=ACCURACY, parallel=False)
+        model.solve(algorithm="mpi", tolerance=ACCURACY, parallel=False, **zeros)
         return np.array(model.getValueVector())
 
     return {"mdpsolver mpi": solve}
 
 
 PEERS = {"quantecon": quantecon, "mdpsolver": mdpsolver}
+
+
+def in_turn(solvers: list[dict[str, Solver]]) -> dict[str, Solver]:
+    """Solvers of several MDPs as solvers that solve them all: V one after the other."""
+    return {
+        name: lambda each=[named[name] for named in solvers]: np.concatenate([solve() for solve in each])
+        for name in solvers[0]
+    }
 
 
 def cpu_seconds(action: Callable[[], object], calls: int) -> float:
@@ -132,29 +151,30 @@ def cpu_seconds(action: Callable[[], object], calls: int) -> float:
 
 
 def race(solvers: dict[str, Solver], exact: np.ndarray, rounds: int) -> list[Result]:
-    """Each solver's median over rounds in which they take turns; a turn lasts 20 ms or one call."""
+    """Each solver's median over rounds in which they take turns, of 20 ms or one call; slow ones miss later rounds."""
     errors = {name: float(abs(solver() - exact).max()) for name, solver in solvers.items()}
-    calls = {name: 1 + int(0.02 / max(cpu_seconds(solver, 1), 1e-6)) for name, solver in solvers.items()}
+    once = {name: cpu_seconds(solver, 1) for name, solver in solvers.items()}
     times = {name: [] for name in solvers}
-    for _ in range(rounds):
+    for done in range(rounds):
         for name, solver in solvers.items():
-            times[name].append(cpu_seconds(solver, calls[name]))
+            if done * once[name] < PATIENCE:
+                times[name].append(cpu_seconds(solver, 1 + int(0.02 / max(once[name], 1e-6))))
     return [Result(name, statistics.median(times[name]), errors[name]) for name in solvers]
 
 
 def compare(instance: Instance, peers: list[str], rounds: int) -> str:
     """Race ours and the peers on one instance: a line of the table."""
-    mdp = instance.make()
-    solvers = ours(mdp)
+    first = instance.make(0)
+    mdps = [first, *(instance.make(seed) for seed in range(1, 10))] if first.S <= SMALL else [first]
+    solvers = in_turn([ours(mdp) for mdp in mdps])
     for peer in peers:
-        solvers |= PEERS[peer](mdp)
-    own, *others = race(solvers, tb.solve(mdp).V, rounds)
-    cells = [f"{instance.name:<26}", f"{own.seconds:9.5f} s {own.error:8.1e}"]
+        solvers |= in_turn([PEERS[peer](mdp) for mdp in mdps])
+    own, *others = race(solvers, np.concatenate([tb.solve(mdp).V for mdp in mdps]), rounds)
+    cells = [f"{instance.name:<26}", f"{1e3 * own.seconds / len(mdps):9.3f} ms {own.error:7.0e}"]
     for peer in peers:
         fastest = best([other for other in others if other.solver.startswith(peer)])
-        mark = " " if fastest.correct else "!"
-        ratio = f"{fastest.seconds / own.seconds:6.2f}{mark}"
-        cells.append(f"{fastest.solver:<13} {fastest.seconds:9.5f} s {fastest.error:8.1e} {ratio}")
+        ratio = f"{fastest.seconds / own.seconds:6.2f}{' ' if fastest.correct else '!'}"
+        cells.append(f"{fastest.solver:<18} {1e3 * fastest.seconds / len(mdps):9.3f} ms {fastest.error:7.0e} {ratio}")
     return " | ".join(cells)
 
 
@@ -169,11 +189,27 @@ def import_seconds(rounds: int) -> float:
     return statistics.median(float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(rounds))
 
 
+def header(peers: list[str]) -> str:
+    """First line of the table."""
+    columns = [f"{f'{peer}: time, error, ratio':<46}" for peer in peers]
+    return " | ".join([f"{'instance':<26}", f"{'tabular: time, error':<20}", *columns])
+
+
+def run_batches(peers: list[str]) -> None:
+    """The batches of small MDPs, which need JAX."""
+    if len(peers) < len(PEERS):
+        print("batches: left out, they need both peers")
+        return
+    from tests.benchmarks.batches import batches
+
+    batches()
+
+
 def main() -> None:
     """Print the table, the batches and the import time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="only what contains one of these: garnet, '100^2', 0.999, import ...")
-    parser.add_argument("--quick", action="store_true", help="small instances only, fewer repetitions")
+    parser.add_argument("--quick", action="store_true", help="small instances only, fewer repetitions, no batches")
     options = parser.parse_args()
     rounds = 3 if options.quick else 7
 
@@ -183,12 +219,14 @@ def main() -> None:
     peers = [peer for peer in PEERS if importlib.util.find_spec(peer)]
     for missing in set(PEERS) - set(peers):
         print(f"{missing} is not installed: no comparison with it (pip install {missing})")
-    print(" | ".join([f"{'instance':<26}", f"{'tabular':<20}", *(f"{f'{peer}: time, error, ratio':<41}" for peer in peers)]))
+    if selected("import tabular"):
+        print(f"import tabular: {import_seconds(2 * rounds + 1):.3f} CPU s (target {IMPORT_TARGET})")
+    print(header(peers))
     for instance in instances():
         if selected(instance.name) and (instance.quick or not options.quick):
             print(compare(instance, peers, rounds), flush=True)
-    if selected("import"):
-        print(f"import tabular: {import_seconds(2 * rounds + 1):.3f} CPU s (target {IMPORT_TARGET})")
+    if selected("batches") and not options.quick:
+        run_batches(peers)
 
 
 if __name__ == "__main__":
