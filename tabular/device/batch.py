@@ -5,7 +5,8 @@ first axis. Inside `solve_batch` the method depends on size:
 
 * up to `SMALL` transition probabilities (S A S): policy iteration written out number by number, each number a vector
   over the batch: what XLA compiles then runs over contiguous memory without inner loops;
-* above: modified policy iteration for the whole batch, and policy iteration for chains that mix too slowly for it.
+* above: modified policy iteration for many MDPs at a time, and policy iteration for chains that mix too slowly for it.
+  On a CPU these are as many as fit into its cache, on a GPU the whole batch.
 
 Compiled once for each shape (B, S, A). `tabular.device.batched` holds the methods and the certificate.
 """
@@ -34,6 +35,8 @@ from tabular.mdp import TOLERANCE, make_mdp, one_hot
 SMALL = 32
 """Up to this many transition probabilities (S A S) an MDP is solved number by number. It compiles in a second at 8 and
 in four at 32."""
+CACHE_BYTES = 2**20
+"""Transition probabilities to work on at a time, so that they are read from memory once and not in every sweep."""
 
 
 def solve_batch(P, r, gamma, *, rho=None, tol: float | None = None, terminating: bool = False) -> BatchSolution:
@@ -58,8 +61,10 @@ def solve_batch(P, r, gamma, *, rho=None, tol: float | None = None, terminating:
     """
     check_tol(tol)
     batch = _checked(P, r, gamma, rho)
-    method = solve_small if batch.P[0].size <= SMALL else solve_large
-    return _delivered(batch, terminating, method(batch, np.nan if tol is None else tol, terminating))
+    tol = np.nan if tol is None else tol
+    if batch.P[0].size <= SMALL:
+        return _delivered(batch, terminating, solve_small(batch, tol, terminating))
+    return _delivered(batch, terminating, solve_large(batch, tol, terminating, _chunk(batch)))
 
 
 def soft_solve_batch(P, r, gamma, alpha, *, tol: float = 1e-12, terminating: bool = False) -> SoftSolution:
@@ -100,6 +105,11 @@ def evaluate_batch(P, r, gamma, pi, *, rho=None, terminating: bool = False) -> B
     """
     batch = _checked(P, r, gamma, rho)
     return _delivered(batch, terminating, evaluate(batch, jnp.asarray(_policies(pi, batch.r)), terminating))
+
+
+def _chunk(batch: Batch) -> int:
+    """How many MDPs to sweep over at a time."""
+    return max(1, CACHE_BYTES // batch.P[0].nbytes) if jax.default_backend() == "cpu" else len(batch.r)
 
 
 def _checked(P, r, gamma, rho) -> Batch:

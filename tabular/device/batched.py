@@ -161,8 +161,29 @@ class _Sweep(NamedTuple):
     """Sweeps over all actions so far, the first ones counted as one."""
 
 
-@partial(jax.jit, static_argnames="terminating")
-def solve_large(batch: Batch, tol, terminating: bool) -> Outcome:
+@partial(jax.jit, static_argnames=("terminating", "chunk"))
+def solve_large(batch: Batch, tol, terminating: bool, chunk: int) -> Outcome:
+    """`_sweep_all` for `chunk` MDPs at a time, which then stay in the cache; the last chunk overlaps the one before."""
+    B = len(batch.r)
+    if chunk >= B:
+        return _sweep_all(batch, tol, terminating)
+
+    def solve(first):
+        parts = (lax.dynamic_slice_in_dim(x, first, chunk) if len(x) == B else x for x in batch)
+        return _sweep_all(Batch(*parts), tol, terminating)
+
+    def step(outcome, first):
+        part = solve(first)
+        put = partial(lax.dynamic_update_slice_in_dim, start_index=first, axis=0)
+        return Outcome(jax.tree.map(put, outcome.solution, part.solution), outcome.fault | part.fault), None
+
+    shapes = jax.eval_shape(solve, 0).solution
+    empty = jax.tree.map(lambda piece: jnp.zeros((B, *piece.shape[1:]), piece.dtype), shapes)
+    starts = np.minimum(np.arange(0, B, chunk), B - chunk)
+    return lax.scan(step, Outcome(empty, jnp.asarray(False)), jnp.asarray(starts))[0]
+
+
+def _sweep_all(batch: Batch, tol, terminating: bool) -> Outcome:
     """Modified policy iteration (Puterman & Shin 1978) until every MDP is certified by the span of its last step.
 
     A sweep over all actions reads all of P; a sweep of one policy reads a 1/A part. What mixes too slowly for

@@ -8,6 +8,7 @@ import pytest
 import tabular as tb
 from tabular import device
 from tabular.device.batch import SMALL
+from tabular.device.batched import Batch, solve_large
 from tests.exact import exact_solution, largest_gap
 from tests.instances import random_mdp
 
@@ -162,6 +163,17 @@ def test_batch_answers_do_not_depend_on_the_company(S, A):
     batch = device.solve_batch(P, r, gamma)
     alone = device.solve_batch(P[[0] * B], r[[0] * B], gamma[[0] * B])
     assert abs(batch.V[0] - alone.V[0]).max() <= batch.error[0] + alone.error[0]
+
+
+def test_batch_answers_do_not_depend_on_the_chunk():
+    """60 MDPs seven at a time: nine chunks, the last of which overlaps the eighth. A fault in any of them counts."""
+    P, r, gamma, rho = (jnp.asarray(x) for x in stacked(random_batch(43, 8, 3)))
+    chunked, fault = solve_large(Batch(P, r, gamma, rho), 1e-6, False, chunk=7)
+    whole, _ = solve_large(Batch(P, r, gamma, rho), 1e-6, False, chunk=B)
+    assert not fault and chunked.converged.all()
+    assert (abs(chunked.V - whole.V).max(1) <= chunked.error + whole.error).all()
+    assert (abs(chunked.J - whole.J) <= chunked.error + whole.error).all()
+    assert solve_large(Batch(P.at[17, 0, 0, 0].add(1), r, gamma, rho), 1e-6, False, chunk=7).fault
 
 
 def test_start_distributions_of_all_shapes():
