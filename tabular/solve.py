@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from tabular.bounds import Certified, Size, Sweep, certify, check_tol, size_of, sweep, wanted
 from tabular.errors import NotConverged
+from tabular.evaluate import evaluate
 from tabular.linear import DENSE_STATES, PolicySystem, policy_system, solve_cost
 from tabular.mdp import AnyMDP, one_hot
 from tabular.operators import backup, greedy, hard_value, softmax_policy, ties
@@ -60,8 +61,7 @@ class Solution:
     action: np.ndarray
     """A greedy action of each state, shape (S,). At gamma = 1 one that also gets to an end."""
     J: float
-    """Return `rho @ V`. For a soft solution this includes the entropy bonus; the return proper is
-    `evaluate(mdp, solution.pi).J`."""
+    """Return of `pi` in this MDP: `rho @ V`, but for a soft solution without the entropy bonus that its V contains."""
     iterations: int
     """Sweeps of value iteration, improvements of policy iteration, or pivots of the linear program."""
     residual: float
@@ -203,7 +203,7 @@ def conclude(
         Q=certified.Q,
         V=certified.V,
         action=greedy(certified.Q) if progress.action is None else progress.action,
-        J=float(mdp.rho @ certified.V),
+        J=_return(mdp, certified, alpha),
         iterations=progress.iterations,
         residual=certified.residual,
         error=certified.error,
@@ -217,6 +217,12 @@ def conclude(
     if not solution.converged:
         raise NotConverged(f"{method}: {status}", solution)
     return solution
+
+
+def _return(mdp: AnyMDP, certified: Certified, alpha: float | None) -> float:
+    if alpha is None or not math.isfinite(certified.error):
+        return float(mdp.rho @ certified.V)
+    return evaluate(mdp, softmax_policy(certified.Q, alpha)).J
 
 
 def _status(certified: Certified, tol: float) -> str:

@@ -60,8 +60,9 @@ def _title(mdp: AnyMDP, name: str) -> str:
 
 
 def _numbers(mdp: AnyMDP, solution: Solution) -> list[str]:
+    plain = "" if solution.alpha is None else "   of the policy, without its entropy bonus"
     facts = [
-        ("return J", f"{solution.J:.10g}" + ("" if solution.alpha is None else "   with the entropy bonus")),
+        ("return J", f"{solution.J:.10g}{plain}"),
         ("residual", f"{solution.residual:.2g}"),
         ("error", f"{solution.error:.2g}   certified bound on |Q - Q*|"),
         ("method", f"{METHODS.get(solution.method, solution.method)}: {_count(solution.iterations, 'iteration')}"),

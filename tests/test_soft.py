@@ -42,6 +42,11 @@ def test_soft_solve_is_a_fixed_point_and_its_policy_earns_it(alpha):
         assert abs(value.V - solution.V).max() <= 10 * (value.error + solution.error) + 1e-12 * scale
 
 
+def test_soft_solve_J_is_the_return_of_its_policy_without_entropy():
+    """Nikishin et al. 2021 evaluate the softmax policy by its plain return."""
+    assert tb.soft_solve(tb.worlds.two_state(), 0.01).J == pytest.approx(1.0272550903, abs=1e-10)
+
+
 def test_soft_solve_lies_between_hard_and_hard_plus_entropy():
     """0 <= Q*_alpha - Q* <= gamma alpha log A / (1 - gamma)."""
     for i in range(50):

@@ -16,7 +16,7 @@ def stay_or_stop(cost: float):
 def test_soft_solve_at_gamma_one_stay_or_stop_closed_form(alpha, cost):
     """e^{V/alpha} = 1 + e^{(V - cost)/alpha}, so V = -alpha log(1 - e^{-cost/alpha})."""
     solution = tb.soft_solve(stay_or_stop(cost), alpha)
-    assert abs(solution.J + alpha * np.log1p(-np.exp(-cost / alpha))) <= solution.error <= 1e-9
+    assert abs(solution.V[0] + alpha * np.log1p(-np.exp(-cost / alpha))) <= solution.error <= 1e-9
     value = tb.evaluate(stay_or_stop(cost), solution.pi)
     assert value.occupancy.sum() == pytest.approx(1 / solution.pi[0, 1], rel=1e-9)
 
@@ -52,6 +52,6 @@ def test_soft_solve_at_gamma_one_refuses_entropy_without_end():
 def test_soft_solve_at_gamma_one_refuses_wandering_that_pays():
     """Two ways to stay, each at a cost below alpha log 2."""
     mdp = tb.make_mdp([[[1.0], [1.0], [0.0]]], [[-0.5, -0.5, 0.0]], gamma=1, terminating=True)
-    assert tb.soft_solve(mdp, 0.5).J > 0
+    assert tb.soft_solve(mdp, 0.5).V[0] > 0
     with pytest.raises(tb.NoFiniteValue, match="wandering pays more entropy than it costs"):
         tb.soft_solve(mdp, 1.0)
