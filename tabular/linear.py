@@ -94,8 +94,26 @@ def _sparse_lu(matrix: sp.csr_array) -> tuple[Solve, Solve]:
     return lu.solve, lambda b: lu.solve(b, trans="T")
 
 
+def spreads(chain: sp.csr_matrix) -> bool:
+    """Whether walks from one state reach more than 5% of all states for the first time in the same one of 12 steps.
+
+    On a random graph they do; telling so takes a fraction of the time that measuring the whole graph does.
+    """
+    S = len(chain.indptr) - 1
+    reached, level = np.zeros(S, dtype=bool), np.array([S // 2])
+    for _ in range(12):
+        reached[level] = True
+        successors = chain[level].indices
+        level = np.unique(successors[~reached[successors]])
+        if len(level) > NARROW * S:
+            return True
+    return False
+
+
 def is_narrow(chain: sp.csr_matrix) -> bool:
     """Whether the widest level of undirected hop distances, in any component, holds at most 5% of all states."""
+    if spreads(chain):
+        return False
     _, component = csgraph.connected_components(chain, directed=False)
     S = len(component)
     _, sources = np.unique(component, return_index=True)
