@@ -47,8 +47,11 @@ class Fit:
     """Learned rewards, shape (K, N, S, A); -inf where infeasible."""
     Q: np.ndarray
     """Soft-optimal values of the model (see `pair`), shape (K, N, S, A)."""
+    pi: np.ndarray
+    """The agent's policy `softmax(Q / alpha)`, shape (K, N, S, A), with the soft-optimal Q of what the objective makes
+    of the model: the model itself, unless the objective says otherwise (see `Objective.imagined`)."""
     J: np.ndarray
-    """Return of `softmax(Q / alpha)` in the true MDP, shape (K, N)."""
+    """Return of `pi` in the true MDP, shape (K, N)."""
     bellman_mse: np.ndarray
     """`mean_{s,a} (B_alpha Q - Q)^2` with the true MDP's operator, shape (K, N)."""
     q_error: np.ndarray
@@ -132,10 +135,12 @@ def fit(
       NotConverged if a loss or parameter became NaN or infinite; it names the seed and kappa, and its `result` holds
         the other fits.
       Interrupted (a KeyboardInterrupt) on Ctrl-C; its `result` holds the fit so far.
-      ValueError for a bad argument.
+      ValueError for a bad argument, a model class that has no models of this MDP (blocks that don't divide its grid),
+        or an objective that can't use them (a lower bound on log J needs positive rewards).
     """
     kappas, seeds = _bounds(kappa, model_class), _seeds(seeds)
     _check(true, lr, steps, tol, pair)
+    model_class.check(true)
     settings = {
         "objective": repr(objective),
         "model_class": repr(model_class),
@@ -147,6 +152,7 @@ def fit(
         "random_bits": RANDOM_BITS,
     }
     dense = _bare(true)
+    _suits(true, dense, objective, model_class, seeds[0])
     record: list[tuple[int, np.ndarray]] = []
 
     def report(lanes: _Lane) -> Fit:
@@ -256,7 +262,7 @@ def _evaluate(true, objective, model_class, lanes: _Lane, pair: str, shape: tupl
     """The fields of `Fit` that come out of the loop."""
     P_hat, r_hat = _models(true, model_class, lanes.theta)
     planned = (P_hat, r_hat) if pair == "own" else _models(true, model_class, lanes.before)
-    measured = _measure(true, objective.alpha, *planned)
+    measured = _measure(true, objective, *planned)
     failed = (~lanes.active & ~lanes.converged) | ~jnp.isfinite(measured["J"])
     values = {name: jnp.where(jnp.expand_dims(failed, range(1, x.ndim)), jnp.nan, x) for name, x in measured.items()}
     values |= {"theta": lanes.theta, "P_hat": P_hat, "r_hat": r_hat}
@@ -276,16 +282,21 @@ def _models(true, model_class, theta) -> tuple[jax.Array, jax.Array]:
 
 
 @jax.jit
-def _measure(true, alpha, P_hat, r_hat) -> dict[str, jax.Array]:
-    """What becomes of an agent at temperature alpha that plans in each of the models."""
+def _measure(true, objective, P_hat, r_hat) -> dict[str, jax.Array]:
+    """What becomes of an agent that plans in each of the models."""
+    alpha = objective.alpha
     optimal = soft_q(true, alpha)
 
     def one(P, r):
-        Q = soft_q(replace(true, P=P, r=r), alpha)
+        model = replace(true, P=P, r=r)
+        imagined = objective.imagined(true, model)
+        Q = soft_q(model, alpha)
+        pi = softmax_policy(Q if imagined is model else soft_q(imagined, alpha), alpha)
         error = jnp.where(true.feasible, soft_bellman(true, Q, alpha) - Q, 0.0)
         return {
             "Q": Q,
-            "J": policy_return(true, softmax_policy(Q, alpha)),
+            "pi": pi,
+            "J": policy_return(true, pi),
             "bellman_mse": jnp.mean(error**2, where=true.feasible),
             "q_error": jnp.max(jnp.where(true.feasible, abs(Q - optimal), 0.0)),
         }
@@ -348,6 +359,13 @@ def _check(true: AnyMDP, lr: float, steps: int, tol: float, pair: str) -> None:
         raise ValueError(f"tol = {tol}, expected 0 or more.")
     if pair not in ("own", "authors"):
         raise ValueError(f"pair = {pair!r}, expected 'own' or 'authors'.")
+
+
+def _suits(true, dense, objective, model_class, seed) -> None:
+    """Let the objective look at the MDP and at a model before any work. Raises its ValueError."""
+    with pinned_bits():
+        model = model_class.mdp(dense, model_class.init(dense, seed_key(seed)))
+    objective.check(true, model)
 
 
 def _bare(true: AnyMDP) -> MDP:

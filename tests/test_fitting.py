@@ -16,7 +16,7 @@ from tabular.errors import NotConverged
 from tabular.fitting import Interrupted, fit
 from tabular.mdp import make_mdp
 from tabular.models import Theta, random_start, seed_key, softmax_table
-from tabular.objectives import mle, omd
+from tabular.objectives import Objective, mle, omd
 from tabular.worlds.papers import two_state
 
 TRUE = two_state()
@@ -165,7 +165,7 @@ def test_fit_compiles_once_for_problems_of_one_shape():
 
 @partial(jax.tree_util.register_dataclass, data_fields=["seeds"], meta_fields=[])
 @dataclass(frozen=True)
-class Breaks:
+class Breaks(Objective):
     """The likelihood, which turns NaN in step 5 for the seeds given: the state is the seed."""
 
     seeds: tuple[float, ...]
@@ -196,7 +196,7 @@ def test_fit_never_takes_a_nan_state_for_stillness():
 
     @partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=[])
     @dataclass(frozen=True)
-    class Hidden:
+    class Hidden(Objective):
         alpha = 0.01
 
         def init(self, true, key):

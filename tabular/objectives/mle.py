@@ -9,18 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from tabular.mdp import MDP
+from tabular.objectives.base import Objective, check_alpha
 from tabular.probability import kl_rows
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha"], meta_fields=[])
 @dataclass(frozen=True)
-class MLE:
+class MLE(Objective):
     """`mean_{s,a} (r_hat - r)^2 + mean_{s,a} KL(p || p_hat)`; see `mle`."""
 
     alpha: float
-
-    def init(self, true: MDP, key: jax.Array) -> None:
-        """Nothing is carried."""
 
     def loss(self, true: MDP, model: MDP, state: None, step: jax.Array) -> tuple[jax.Array, None]:
         """The loss, in units of reward squared plus nats."""
@@ -42,6 +40,4 @@ def mle(alpha: float = 0.01) -> MLE:
     Raises:
       ValueError if alpha isn't positive.
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha = {alpha}, expected a positive temperature.")
-    return MLE(float(alpha))
+    return MLE(check_alpha(alpha))

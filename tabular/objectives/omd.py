@@ -14,12 +14,13 @@ from tabular.device import exact, policy_return, soft_q
 from tabular.device.linear import Inverse
 from tabular.mdp import MDP
 from tabular.models import random_start
+from tabular.objectives.base import Objective, check_alpha
 from tabular.operators import soft_bellman, softmax_policy
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha", "anneal"], meta_fields=["inverse"])
 @dataclass(frozen=True)
-class OMDReturns:
+class OMDReturns(Objective):
     """`-J(softmax(Q_hat / alpha))`, with Q_hat the soft-optimal values of the model; see `omd`."""
 
     alpha: float
@@ -45,7 +46,7 @@ class OMDReturns:
 
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha"], meta_fields=["inverse", "total"])
 @dataclass(frozen=True)
-class OMDBellman:
+class OMDBellman(Objective):
     """`mean_{s,a} (B Q_hat - Q_hat)^2`, with Q_hat the soft-optimal values of the model; see `omd`."""
 
     alpha: float
@@ -91,14 +92,13 @@ def omd(
     Raises:
       ValueError for another loss, an option of the other loss, or an alpha or anneal that isn't positive.
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha = {alpha}, expected a positive temperature.")
+    alpha = check_alpha(alpha)
     if anneal is not None and not anneal > 0:
         raise ValueError(f"anneal = {anneal}, expected a positive number of steps, such as 1200, or None.")
     if loss == "returns" and not total:
-        return OMDReturns(float(alpha), None if anneal is None else float(anneal), inverse)
+        return OMDReturns(alpha, None if anneal is None else float(anneal), inverse)
     if loss == "bellman" and anneal is None:
-        return OMDBellman(float(alpha), inverse, total)
+        return OMDBellman(alpha, inverse, total)
     if loss not in ("returns", "bellman"):
         raise ValueError(f"loss = {loss!r}, expected 'returns' or 'bellman'.")
     wrong, other = ("total", "bellman") if loss == "returns" else ("anneal", "returns")

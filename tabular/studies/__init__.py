@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
 
-GROUPS = ("papers",)
+GROUPS = ("papers", "own")
 """Groups that can be asked for by name; `all` is every study."""
 
 
@@ -34,7 +34,7 @@ class Study:
     name: str
     """Name on the command line and of the files."""
     group: str
-    """`papers` for a published figure."""
+    """`papers` for a published figure, `own` for one that no paper has."""
     about: str
     """One line: what it shows, and its source."""
     module: str
@@ -65,6 +65,110 @@ STUDIES = (
         "fig2",
         "draw_fig2",
     ),
+    Study(
+        "omd-fig3",
+        "papers",
+        "A learned MDP with the optimal values of the true one, side by side (Nikishin et al. 2021, Figure 3)",
+        "tabular.studies.omd_models",
+        "fig3",
+        "draw_fig3",
+    ),
+    Study(
+        "omd-fig4",
+        "papers",
+        "Error of the learned Q and the bounds on it (Nikishin et al. 2021, Figure 4)",
+        "tabular.studies.omd",
+        "fig4",
+        "draw_fig4",
+    ),
+    Study(
+        "omd-ift",
+        "papers",
+        "The implicit gradient at a disturbed fixed point (Nikishin et al. 2021, appendix)",
+        "tabular.studies.omd_noise",
+        "ift",
+        "draw_ift",
+    ),
+    Study(
+        "mnm-fig2a",
+        "papers",
+        "Sampled agents in a maze, and what their gain comes from (Eysenbach et al. 2021, Figure 2a left)",
+        "tabular.studies.mnm_agents",
+        "fig2a",
+        "draw_fig2a",
+    ),
+    Study(
+        "mnm-dynamics",
+        "papers",
+        "Optimistic dynamics as arrows (Eysenbach et al. 2021, Figure 2a right)",
+        "tabular.studies.mnm_grid",
+        "dynamics",
+        "draw_dynamics",
+    ),
+    Study(
+        "mnm-fig2b",
+        "papers",
+        "Planning with a model that can't see a wall (Eysenbach et al. 2021, Figure 2b)",
+        "tabular.studies.mnm_grid",
+        "fig2b",
+        "draw_fig2b",
+    ),
+    Study(
+        "mnm-fig3a",
+        "papers",
+        "Who takes the risk (Eysenbach et al. 2021, Figure 3a)",
+        "tabular.studies.mnm_bounds",
+        "fig3a",
+        "draw_fig3a",
+    ),
+    Study(
+        "mnm-fig3b",
+        "papers",
+        "Lower bounds on the logarithm of the return (Eysenbach et al. 2021, Figure 3b)",
+        "tabular.studies.mnm_bounds",
+        "fig3b",
+        "draw_fig3b",
+    ),
+    Study(
+        "mnm-transfer",
+        "papers",
+        "Optimistic dynamics on other tasks (Eysenbach et al. 2021, Figure 13)",
+        "tabular.studies.mnm_agents",
+        "transfer",
+        "draw_transfer",
+    ),
+    Study(
+        "mnm-table1",
+        "papers",
+        "Four properties of four lower bounds, decided numerically (Eysenbach et al. 2021, Table 1)",
+        "tabular.studies.mnm_bounds",
+        "table1",
+        "draw_table1",
+    ),
+    Study(
+        "maac-horizon",
+        "papers",
+        "Value and gradient error over the planning horizon (Clavera et al. 2020, in tables)",
+        "tabular.studies.maac",
+        "horizon",
+        "draw_horizon",
+    ),
+    Study(
+        "vaml-tabular",
+        "papers",
+        "Value-aware models against likelihood under limited capacity (Farahmand 2018; Lovatto et al. 2020)",
+        "tabular.studies.vaml",
+        "capacity",
+        "draw_capacity",
+    ),
+    Study(
+        "mismatch-map",
+        "own",
+        "Every objective over model capacity: return, Q error, likelihood and bounds",
+        "tabular.studies.mismatch",
+        "mismatch_map",
+        "draw_mismatch_map",
+    ),
 )
 
 
@@ -82,7 +186,7 @@ def resolve(names: Iterable[str]) -> list[Study]:
             nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
             raise ValueError(
-                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers and all are groups."
+                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers, own and all are groups."
             )
         chosen += [study for study in found if study not in chosen]
     return chosen

@@ -8,18 +8,50 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PACKAGES = ("mdpscope", "numpy", "scipy", "jax", "jaxlib", "optax", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number that somebody published and the one found here."""
+
+    quantity: str
+    value: float
+    """As published."""
+    ours: float
+    source: str
+    """Where it was published: the paper's text or figure, the authors' code or what their notebook printed."""
+
+    @property
+    def off(self) -> float:
+        """Distance of ours from the published value."""
+        return abs(self.ours - self.value)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that a paper says and its published code does otherwise; each field is a phrase or sentence."""
+
+    subject: str
+    paper: str
+    code: str
+    here: str
+    """What this study does, and how the other is asked for."""
+    effect: str
+    """What it changes, in measured numbers."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +70,12 @@ class Record:
     seconds: float
     """Wall-clock time of the run, compilation included."""
     versions: Mapping[str, str]
+    tables: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    """Further tables by name, each a list of rows like `rows`; written as STUDY-TABLE.csv."""
+    published: tuple[Published, ...] = ()
+    """Numbers that were published, beside ours."""
+    differences: tuple[Difference, ...] = ()
+    """Where the paper and its published code disagree, and what that changes."""
 
     def column(self, name: str, **where: Any) -> np.ndarray:
         """A column of the rows with the given settings: `record.column("mean", method="mle")`.
@@ -69,8 +107,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+@contextmanager
+def bar(name: str, total: int, progress: bool, unit: str = "step") -> Iterator[tqdm]:
+    """The progress bar of a study: `.update(n)` as it goes, `.set_postfix_str(text)` to say where it is."""
+    with tqdm(total=total, desc=name, unit=unit, disable=not progress) as shown:
+        yield shown
+
+
 def save(record: Record, figure: Figure, out: Path | str) -> list[Path]:
-    """Write NAME.csv, NAME.png and NAME.json to a directory, made if need be; returns their paths.
+    """Write NAME.csv (and NAME-TABLE.csv), NAME.png and NAME.json to a directory, made if need be; returns their paths.
 
     Each file appears complete or not at all, and none before all could be written.
     """
@@ -79,11 +124,12 @@ def save(record: Record, figure: Figure, out: Path | str) -> list[Path]:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=200, metadata={"Software": None})
     contents = {
-        "csv": to_csv(record).encode(),
-        "png": picture.getvalue(),
-        "json": (to_json(record) + "\n").encode(),
+        f"{record.name}.csv": to_csv(record.rows).encode(),
+        **{f"{record.name}-{table}.csv": to_csv(rows).encode() for table, rows in record.tables.items()},
+        f"{record.name}.png": picture.getvalue(),
+        f"{record.name}.json": (to_json(record) + "\n").encode(),
     }
-    paths = [out / f"{record.name}.{kind}" for kind in contents]
+    paths = [out / name for name in contents]
     beside = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
     try:
         for temporary, content in zip(beside, contents.values(), strict=True):
@@ -96,12 +142,12 @@ def save(record: Record, figure: Figure, out: Path | str) -> list[Path]:
     return paths
 
 
-def to_csv(record: Record) -> str:
-    """The rows as text; numbers with all digits, so that reading them gives the same float64."""
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as text; numbers with all digits, so that reading them gives the same float64."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(record.rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(record.rows)
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -114,6 +160,8 @@ def to_json(record: Record) -> str:
         "seeds": list(record.seeds),
         "settings": record.settings,
         "versions": record.versions,
+        "published": [asdict(number) | {"off": number.off} for number in record.published],
+        "differences": [asdict(difference) for difference in record.differences],
     }
     return json.dumps(_plain(about), indent=2, allow_nan=False)
 

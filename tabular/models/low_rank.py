@@ -1,0 +1,63 @@
+"""Low rank: every row of the kernel mixes the same few distributions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from tabular.mdp import MDP, AnyMDP
+from tabular.models.base import ModelClass, as_model, check_size
+
+
+class RankTheta(NamedTuple):
+    """Parameters of a low-rank model."""
+
+    weights: jax.Array
+    """Logits of the mixture, shape (S, A, rank)."""
+    successors: jax.Array
+    """Logits of the distributions that are mixed, shape (rank, S)."""
+    reward: jax.Array | None
+    """Rewards, shape (S, A); None where the true ones are known."""
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["rank", "learns_reward"])
+@dataclass(frozen=True)
+class LowRank(ModelClass):
+    """`P_hat(t|s,a) = sum_k softmax(weights[s, a])_k softmax(successors[k])_t`; see `low_rank`."""
+
+    rank: int
+    learns_reward: bool = True
+
+    def check(self, true: AnyMDP) -> None:
+        check_size("rank", self.rank, true.S, "the number of states")
+
+    def init(self, true: MDP, key: jax.Array) -> RankTheta:
+        """All parameters uniform on [0, 1)."""
+        keys, (S, A) = jax.random.split(key, 3), true.r.shape
+        weights = jax.random.uniform(keys[0], (S, A, self.rank))
+        successors = jax.random.uniform(keys[1], (self.rank, S))
+        return RankTheta(weights, successors, jax.random.uniform(keys[2], (S, A)) if self.learns_reward else None)
+
+    def mdp(self, true: MDP, theta: RankTheta) -> MDP:
+        """The model with these parameters."""
+        P = jnp.einsum("sak,kt->sat", jax.nn.softmax(theta.weights), jax.nn.softmax(theta.successors))
+        return as_model(true, P, theta.reward)
+
+
+def low_rank(rank: int, *, learns_reward: bool = True) -> LowRank:
+    """Models whose kernel has a nonnegative rank of at most `rank`:
+
+        P_hat(t | s, a) = sum_k w_k(s, a) nu_k(t)
+
+    with mixture weights w(s, a) and `rank` successor distributions nu_k, all of them softmaxes of free logits. From
+    rank = S on every kernel can be approached. Rewards are a table.
+
+    Raises:
+      ValueError for a rank below 1; `fit` refuses one above the number of states.
+    """
+    check_size("rank", rank, 10**9, "at most the number of states")
+    return LowRank(rank, learns_reward)
