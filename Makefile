@@ -21,7 +21,7 @@ endif
 PYTHON ?= $(or $(shell ($(ENV) -c 'import sys; print(sys._base_executable)') 2>/dev/null),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow lab check format bench docs images clean FORCE
+.PHONY: help setup reproduce test test-slow lab check format bench docs images fidelity clean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,11 @@ docs: $(READY)  ## the documentation, into docs/_build/html
 images: $(READY)  ## the README's picture
 	$(ENV) -m tabular reproduce omd-fig2 --out results
 	mkdir -p docs/images && cp results/omd-fig2.png docs/images/
+
+fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figures
+	$(ENV) -m tabular reproduce papers --out results
+	mkdir -p docs/records && cp results/*.json docs/records/
+	$(ENV) -m tabular.studies.fidelity docs/records docs/fidelity.md
 
 clean:  ## remove .venv and everything else that was made
 	rm -rf .venv results docs/_build .pytest_cache .ruff_cache .hypothesis

@@ -223,9 +223,16 @@ def _add_reproduce(commands) -> None:
     from tabular.studies import STUDIES
 
     text = "Compute published figures and write NAME.csv, NAME.png and NAME.json."
-    names = ", ".join(study.name for study in STUDIES)
-    parser = commands.add_parser("reproduce", help="compute published figures", description=text)
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"{names}, papers (all published figures) or all")
+    names = "\n".join(f"  {study.name:13} {study.about}" for study in STUDIES)
+    parser = commands.add_parser(
+        "reproduce",
+        help="compute published figures",
+        description=text,
+        epilog=f"studies:\n{names}\n\nLong studies that are interrupted go on where they stopped.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    help = "a study of the list below, papers (all published figures), own or all"
+    parser.add_argument("names", nargs="+", metavar="NAME", help=help)
     parser.add_argument("--out", default="results", metavar="DIR", type=Path, help="where to write (default: results)")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and points: a first look")
     parser.set_defaults(command=reproduce_command)
@@ -239,7 +246,7 @@ def reproduce_command(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)  # or hours of work could end in a name that can't be written
     for study in chosen:
         print(f"{study.name}: {study.about}", file=sys.stderr)
-        record = study.run(quick=arguments.quick, progress=True)
+        record = study.run(quick=arguments.quick, progress=True, partial=arguments.out / f".{study.name}")
         for path in studies.write(record, arguments.out):
             print(path)
 

@@ -26,9 +26,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from tabular.device import occupancy, policy_q, to_device
+from tabular.device import occupancy, policy_q, policy_return, to_device
 from tabular.mdp import MDP, AnyMDP
 from tabular.operators import policy_bellman, policy_value, softmax_policy
+
+EPS, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
 
 
 @jax.tree_util.register_dataclass
@@ -72,6 +74,8 @@ class Truncation:
     """L1 norm of what is missing, `sum_{t>H} gamma^t Pr(s_t = s) pi(a|s) A(s, a) / alpha`, shape (H_max + 1,)."""
     bound: jax.Array
     """`gamma^(H+1) / (1 - gamma) max_s E_pi |A(s, .)| / alpha`, shape (H_max + 1,)."""
+    gradient_norm: jax.Array
+    """L1 norm of the policy gradient: the size of gradients, a scalar."""
 
 
 @jax.tree_util.register_dataclass
@@ -118,19 +122,11 @@ def expansion_error(true: AnyMDP, model: AnyMDP, Q_hat, logits, *, H_max: int, a
 
     Arguments and errors as in `expand`; `true` needs gamma < 1 and the shape of `model`.
     """
-    found, true = expand(model, Q_hat, logits, H_max=H_max, alpha=alpha), _discounted(true)
-    logits, alpha = _table("logits", logits, true), _temperature(alpha)
-    pi = _policy(true, logits, alpha)
-    J, exact = true.rho @ policy_value(policy_q(true, pi), pi), policy_gradient(true, logits, alpha=alpha)
-    inner = jnp.sum(found.gradient * exact[None], axis=(1, 2))
-    lengths = jnp.sqrt(jnp.sum(found.gradient**2, axis=(1, 2)) * jnp.sum(exact**2))
-    return ExpansionError(
-        value=abs(found.J - J),
-        gradient=jnp.sum(abs(found.gradient - exact[None]), axis=(1, 2)),
-        cosine=inner / lengths,
-        J=J,
-        gradient_norm=jnp.sum(abs(exact)),
-    )
+    true, model = _discounted(true), _bare(model)
+    if model.r.shape != true.r.shape:
+        raise ValueError(f"model has (S, A) = {model.r.shape}, expected {true.r.shape} as the true MDP has.")
+    Q_hat, logits = _table("Q_hat", Q_hat, model), _table("logits", logits, model)
+    return _expansion_error(true, model, Q_hat, logits, _temperature(alpha), H_max=_horizon(H_max))
 
 
 def policy_gradient(mdp: AnyMDP, logits, *, alpha: float = 1.0) -> jax.Array:
@@ -138,9 +134,8 @@ def policy_gradient(mdp: AnyMDP, logits, *, alpha: float = 1.0) -> jax.Array:
 
     Sutton et al. 2000, Theorem 1, for a table of logits. Needs gamma < 1. Arguments and errors as in `expand`.
     """
-    mdp, alpha = _discounted(mdp), _temperature(alpha)
-    pi = _policy(mdp, _table("logits", logits, mdp), alpha)
-    return occupancy(mdp, pi) * _advantage(policy_q(mdp, pi), pi) / alpha
+    mdp = _discounted(mdp)
+    return _policy_gradient(mdp, _table("logits", logits, mdp), _temperature(alpha))
 
 
 def truncation(mdp: AnyMDP, logits, *, H_max: int, alpha: float = 1.0) -> Truncation:
@@ -151,12 +146,8 @@ def truncation(mdp: AnyMDP, logits, *, H_max: int, alpha: float = 1.0) -> Trunca
     `sum_a pi |A| <= max_s E_pi |A|`, the missing terms have an L1 norm of at most gamma^(H+1) / (1 - gamma) times that.
     Needs gamma < 1. Arguments and errors as in `expand`.
     """
-    mdp, scale = _discounted(mdp), _temperature(alpha)
-    pi = _policy(mdp, _table("logits", logits, mdp), scale)
-    Q = policy_q(mdp, pi)
-    size = jnp.max(jnp.sum(pi * abs(_advantage(Q, pi)), axis=1)) / scale
-    tail = mdp.gamma ** jnp.arange(1.0, _horizon(H_max) + 2) / (1 - mdp.gamma)
-    return Truncation(expansion_error(mdp, mdp, Q, logits, H_max=H_max, alpha=alpha).gradient, tail * size)
+    mdp = _discounted(mdp)
+    return _truncation(mdp, _table("logits", logits, mdp), _temperature(alpha), H_max=_horizon(H_max))
 
 
 def steve(models: Sequence[AnyMDP], critics, logits, *, H_max: int, alpha: float = 1.0) -> Mixture:
@@ -176,11 +167,10 @@ def steve(models: Sequence[AnyMDP], critics, logits, *, H_max: int, alpha: float
       ValueError for a single model with a single critic, which has no variance, for models that differ in shape or in
       their feasible actions, and as `expand` does.
     """
-    models = _ensemble(models)
-    critics = _critics(critics, models)
-    logits, alpha = _table("logits", logits, models[0]), _temperature(alpha)
-    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *models)
-    return _steve(stacked, critics, logits, alpha, H_max=_horizon(H_max))
+    members = _ensemble(models)
+    critics, logits = _critics(critics, members), _table("logits", logits, members[0])
+    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *members)
+    return _steve(stacked, critics, logits, _temperature(alpha), H_max=_horizon(H_max))
 
 
 @partial(jax.jit, static_argnames="H_max")
@@ -192,6 +182,37 @@ def _expand(model: MDP, Q_hat, logits, alpha, *, H_max: int) -> Expansion:
     visits = _discounted_visits(model, pi, H_max)
     advantages = jax.vmap(_advantage, (0, None))(Q, pi)
     return Expansion(Q, V, V @ model.rho, _convolved(visits, advantages) * pi[None] / alpha)
+
+
+@partial(jax.jit, static_argnames="H_max")
+def _expansion_error(true: MDP, model: MDP, Q_hat, logits, alpha, *, H_max: int) -> ExpansionError:
+    found, exact = _expand(model, Q_hat, logits, alpha, H_max=H_max), _policy_gradient(true, logits, alpha)
+    J = policy_return(true, _policy(true, logits, alpha))
+    inner = jnp.sum(found.gradient * exact[None], axis=(1, 2))
+    lengths = jnp.sqrt(jnp.sum(found.gradient**2, axis=(1, 2)) * jnp.sum(exact**2))
+    return ExpansionError(
+        value=abs(found.J - J),
+        gradient=jnp.sum(abs(found.gradient - exact[None]), axis=(1, 2)),
+        cosine=inner / lengths,
+        J=J,
+        gradient_norm=jnp.sum(abs(exact)),
+    )
+
+
+@jax.jit
+def _policy_gradient(mdp: MDP, logits, alpha) -> jax.Array:
+    pi = _policy(mdp, logits, alpha)
+    return occupancy(mdp, pi) * _advantage(policy_q(mdp, pi), pi) / alpha
+
+
+@partial(jax.jit, static_argnames="H_max")
+def _truncation(mdp: MDP, logits, alpha, *, H_max: int) -> Truncation:
+    pi = _policy(mdp, logits, alpha)
+    Q = policy_q(mdp, pi)
+    error = _expansion_error(mdp, mdp, Q, logits, alpha, H_max=H_max)
+    size = jnp.max(jnp.sum(pi * abs(_advantage(Q, pi)), axis=1)) / alpha
+    tail = mdp.gamma ** jnp.arange(1.0, H_max + 2) / (1 - mdp.gamma)
+    return Truncation(error.gradient, tail * size, error.gradient_norm)
 
 
 def _discounted_visits(model: MDP, pi, H_max: int) -> jax.Array:
@@ -223,8 +244,8 @@ def _steve(models: MDP, critics, logits, alpha, *, H_max: int) -> Mixture:
     Q = jax.vmap(each_critic, (0, None))(models, critics).reshape(-1, H_max + 1, *first.r.shape)
     Q = jnp.where(first.feasible[None, None], Q, 0.0)
     mean, variance = Q.mean(0), Q.var(0)
-    rounding = (jnp.finfo(Q.dtype).eps * jnp.maximum(abs(Q).max(), jnp.finfo(Q.dtype).tiny ** 0.25)) ** 2
-    precision = 1 / jnp.maximum(variance, 16 * rounding)
+    rounding = (4 * EPS * abs(Q).max()) ** 2 + TINY
+    precision = rounding / jnp.maximum(variance, rounding)
     mixed = jnp.cumsum(precision * mean, axis=0) / jnp.cumsum(precision, axis=0)
     return Mixture(
         mean=jnp.where(first.feasible[None], mean, -jnp.inf),
@@ -291,16 +312,16 @@ def _temperature(alpha) -> jax.Array:
 def _ensemble(models: Sequence[AnyMDP]) -> list[MDP]:
     if not models:
         raise ValueError("models is empty, expected at least one MDP.")
-    bare = [_bare(model) for model in models]
-    for i, model in enumerate(bare):
-        if model.r.shape != bare[0].r.shape or model.gamma != bare[0].gamma:
-            raise ValueError(
-                f"models[{i}] has (S, A) = {model.r.shape} and gamma = {model.gamma}, expected {bare[0].r.shape} and "
-                f"{bare[0].gamma} as models[0] has."
-            )
-        if (model.feasible != bare[0].feasible).any():
+    members = [_bare(model) for model in models]
+    first = members[0]
+    for i, model in enumerate(members):
+        if model.r.shape != first.r.shape:
+            raise ValueError(f"models[{i}] has (S, A) = {model.r.shape}, expected {first.r.shape} as models[0] has.")
+        if _known(model.gamma) and _known(first.gamma) and model.gamma != first.gamma:
+            raise ValueError(f"models[{i}] has gamma = {model.gamma}, expected {first.gamma} as models[0] has.")
+        if _known(model.r) and _known(first.r) and (model.feasible != first.feasible).any():
             raise ValueError(f"models[{i}] has other feasible actions than models[0]; expected the same r = -inf.")
-    return bare
+    return members
 
 
 def _critics(critics, models: list[MDP]) -> jax.Array:

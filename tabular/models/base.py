@@ -54,9 +54,3 @@ def check_temperature(alpha: float) -> None:
     """Raise ValueError unless alpha is positive."""
     if not alpha > 0:
         raise ValueError(f"alpha = {alpha}, expected a positive temperature.")
-
-
-def check_size(name: str, size: Any, most: int, of: str) -> None:
-    """Raise ValueError unless a size is a whole number between 1 and `most`."""
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:
-        raise ValueError(f"{name} = {size!r}, expected a whole number from 1 to {most}, {of}.")

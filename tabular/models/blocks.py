@@ -94,14 +94,13 @@ def aliased_blocks(true: AnyMDP, size: int = 3, *, learns_reward: bool = True) -
     cells = np.array(grid.cells)
     block = cells[:, 0] // size * (columns // size) + cells[:, 1] // size
     names, block = np.unique(block, return_inverse=True)
-    target = _targets(grid, _displacements(true))
+    target = _targets(grid, _displacements(true, grid))
     return AliasedBlocks(jnp.asarray(block), jnp.asarray(target), int(size), len(names), learns_reward)
 
 
-def _displacements(true: AnyMDP) -> np.ndarray:
+def _displacements(true: AnyMDP, grid: Grid) -> np.ndarray:
     """The displacements that have a positive probability somewhere, shape (D, 2), in lexicographic order."""
-    assert true.grid is not None
-    cells = np.array(true.grid.cells)
+    cells = np.array(grid.cells)
     successor = np.zeros((true.S, true.S), dtype=bool)
     for action in range(true.A):
         chain = true.chain(np.eye(true.A)[np.full(true.S, action)])

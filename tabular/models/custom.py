@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tabular.mdp import MDP, AnyMDP
+from tabular.mdp import MDP, TOLERANCE, AnyMDP
 from tabular.models.base import ModelClass, as_model
 from tabular.models.starts import pinned_bits, seed_key
 
@@ -26,29 +26,39 @@ class Custom(ModelClass):
 
     def check(self, true: AnyMDP) -> None:
         with pinned_bits():
-            P, r = self.function(self.start(seed_key(0)))
+            made = self.function(self._started(seed_key(0)))
+        if not (isinstance(made, tuple) and len(made) == 2):
+            raise TypeError(f"function returned a {type(made).__name__}, expected a pair (P, r).")
+        P, r = made
         expected = (true.S, true.A, true.S), (true.S, true.A)
         if (np.shape(P), np.shape(r)) != expected:
             raise ValueError(
                 f"function returned arrays of shapes {np.shape(P)} and {np.shape(r)}, expected P of shape "
                 f"{expected[0]} and r of shape {expected[1]}."
             )
-        P, off = np.asarray(P), abs(np.sum(P, axis=-1) - 1)
-        wrong = ~((off <= 1e-8) & (np.min(P, axis=-1) >= 0)) & np.asarray(true.feasible)
+        P, r = np.asarray(P), np.asarray(r)
+        wrong = ~((abs(P.sum(-1) - 1) <= TOLERANCE) & (P.min(-1) >= 0)) & true.feasible
         if wrong.any():
             s, a = np.argwhere(wrong)[0]
             raise ValueError(
                 f"P[{s}, {a}] of function(start(key)) sums to {P[s, a].sum():g} with least entry {P[s, a].min():g}, "
                 "expected a distribution. End the function in jax.nn.softmax."
             )
+        wrong = ~np.isfinite(r) & true.feasible
+        if wrong.any():
+            s, a = np.argwhere(wrong)[0]
+            raise ValueError(f"r[{s}, {a}] of function(start(key)) is {r[s, a]:g}, expected a finite reward.")
 
     def init(self, true: MDP, key: jax.Array) -> Any:
         """The user's start as float64."""
-        return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), self.start(key))
+        return self._started(key)
 
     def mdp(self, true: MDP, theta: Any) -> MDP:
         """The model with these parameters."""
         return as_model(true, *self.function(theta))
+
+    def _started(self, key: jax.Array) -> Any:
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), self.start(key))
 
 
 def custom(function: Callable[[Any], tuple[Any, Any]], start: Callable[[jax.Array], Any]) -> Custom:
@@ -60,7 +70,7 @@ def custom(function: Callable[[Any], tuple[Any, Any]], start: Callable[[jax.Arra
       start: from a JAX random key to parameters; it draws the start of each seed.
 
     The norm that kappa bounds is the Euclidean one of all parameters. Another function, be it of the same kind, is
-    compiled anew. `fit` raises ValueError if shapes or sums of rows are wrong at the start.
+    compiled anew. `fit` raises ValueError if shapes, sums of rows or rewards are wrong at the start.
     """
     for name, value in (("function", function), ("start", start)):
         if not callable(value):

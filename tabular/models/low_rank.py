@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tabular.mdp import MDP, AnyMDP
-from tabular.models.base import ModelClass, as_model, check_size
+from tabular.models.base import ModelClass, as_model
 
 
 class RankTheta(NamedTuple):
@@ -33,7 +34,8 @@ class LowRank(ModelClass):
     learns_reward: bool = True
 
     def check(self, true: AnyMDP) -> None:
-        check_size("rank", self.rank, true.S, "the number of states")
+        if self.rank > true.S:
+            raise ValueError(f"rank = {self.rank}, expected at most {true.S}, the number of states: no kernel has more.")
 
     def init(self, true: MDP, key: jax.Array) -> RankTheta:
         """All parameters uniform on [0, 1)."""
@@ -59,5 +61,6 @@ def low_rank(rank: int, *, learns_reward: bool = True) -> LowRank:
     Raises:
       ValueError for a rank below 1; `fit` refuses one above the number of states.
     """
-    check_size("rank", rank, 10**9, "at most the number of states")
-    return LowRank(rank, learns_reward)
+    if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 1:
+        raise ValueError(f"rank = {rank!r}, expected a whole number from 1 to the number of states.")
+    return LowRank(int(rank), learns_reward)

@@ -62,7 +62,8 @@ class SoftmaxTable(ModelClass):
         """The model with these parameters."""
         logits = theta.logits / self.temperature
         if self.on_support:
-            known = (true.P > 0) | ~true.feasible[:, :, None]
+            empty = ~jnp.any(true.P > 0, axis=-1, keepdims=True)  # infeasible, or the end is certain
+            known = (true.P > 0) | empty
             logits = jnp.where(known, logits, -jnp.inf)
         return as_model(true, jax.nn.softmax(logits), theta.reward)
 

@@ -14,7 +14,6 @@ Solved by policy iteration, where a policy is a choice of action *and* of model:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,13 +82,15 @@ def optimum(mdp: AnyMDP, objective: Objective, *, pi=None, tol: float | None = N
     objective_of(objective.reward, objective.weight, "objective.weight")
     mdp = mdp.to_dense()
     fixed = None if pi is None else policy_matrix(mdp, pi)
-    V, best, rounds = np.zeros(mdp.S), math.inf, 0
+    V, rounds = np.zeros(mdp.S), 0
     while True:
         found = _answer(mdp, objective, V, fixed, rounds, tol)
-        if found.error <= max(tol or 0.0, 1.5 * _floor(mdp, objective, found.V)) or not found.error < best:
+        floor = _floor(mdp, objective, found.V)
+        if found.error <= max(tol or 0.0, 1.5 * floor):
             break
-        best, rounds = (found.error if rounds > 1 else math.inf), rounds + 1
-        V = _value(mdp, objective, found)
+        previous, V, rounds = V, _value(mdp, objective, found), rounds + 1
+        if rounds > 1 and not (V - previous).max() > (1 - mdp.gamma) * floor:
+            break
     if not found.converged:
         raise NotConverged(
             f"certified error {found.error:.3g} is above tol = {found.tol:.3g} after {rounds} linear solves: that is "
@@ -112,7 +113,7 @@ def _answer(
     return Optimum(
         V=TV + shift,
         Q=Q + shift,
-        q=np.where(mdp.feasible[:, :, None], tilt(_whole(mdp), mdp.gamma * V / weight), 0.0),
+        q=np.where(mdp.feasible[:, :, None], tilt(whole(mdp), mdp.gamma * V / weight), 0.0),
         pi=one_hot(greedy(Q), mdp.A) if fixed is None else fixed,
         J=float(mdp.rho @ (TV + shift)),
         iterations=rounds,
@@ -122,7 +123,7 @@ def _answer(
     )
 
 
-def _whole(mdp: AnyMDP) -> np.ndarray:
+def whole(mdp: AnyMDP) -> np.ndarray:
     """p with uniform rows for infeasible actions, whose rows of zeros can't be tilted."""
     return np.where(mdp.feasible[:, :, None], mdp.P, 1 / mdp.S)
 

@@ -42,14 +42,19 @@ class Study:
     compute: str
     picture: str
 
-    def run(self, quick: bool = False, progress: bool = False) -> Record:
+    resumes: bool = False
+    """Whether an interrupted run goes on where it stopped: `compute` takes `partial`, a folder for finished parts."""
+
+    def run(self, quick: bool = False, progress: bool = False, partial: Path | None = None) -> Record:
         """Compute the figure's numbers.
 
         Args:
           quick: fewer points, seeds and steps through the same code, for a first look.
           progress: whether to show a progress bar.
+          partial: where a study that `resumes` keeps its finished parts.
         """
-        return getattr(import_module(self.module), self.compute)(quick=quick, progress=progress)
+        more = {"partial": partial} if self.resumes else {}
+        return getattr(import_module(self.module), self.compute)(quick=quick, progress=progress, **more)
 
     def draw(self, record: Record) -> Figure:
         """The picture of a record of this study."""
@@ -165,9 +170,10 @@ STUDIES = (
         "mismatch-map",
         "own",
         "Every objective over model capacity: return, Q error, likelihood and bounds",
-        "tabular.studies.mismatch",
+        "tabular.studies.mismatch_map",
         "mismatch_map",
         "draw_mismatch_map",
+        resumes=True,
     ),
 )
 

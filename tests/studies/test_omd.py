@@ -199,7 +199,7 @@ def test_fig2_picture_of_a_quick_run_says_so():
 
 
 def test_fig2_csv_has_the_promised_columns():
-    header, *rows = csv.reader(io.StringIO(to_csv(drawn(quick=False))))
+    header, *rows = csv.reader(io.StringIO(to_csv(drawn(quick=False).rows)))
     assert header == ["projection", "method", "kappa", "mean", "sd", "se", "n"]
     assert len(rows) == 3 * 4 * 20 + 4
     assert {row[1] for row in rows} == {"mle", "omd_returns", "omd_bellman", "omd_returns_annealed"}

@@ -5,13 +5,14 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from tabular import studies
-from tabular.studies.record import Record, save, spread, to_csv, to_json, versions
+from tabular.studies.record import Published, Record, save, spread, to_csv, to_json, versions
 
 
 def record(name="some-figure", quick=False) -> Record:
@@ -35,6 +36,19 @@ def test_save_writes_csv_png_and_json_and_nothing_else(tmp_path):
     assert paths[1].read_bytes().startswith(b"\x89PNG")
 
 
+def test_save_writes_further_tables_beside_the_rows(tmp_path):
+    more = {"states": ({"state": 0, "V": 0.1}, {"state": 1, "V": 0.2})}
+    paths = save(replace(record(), tables=more), Figure(), tmp_path)
+    assert "some-figure-states.csv" in [path.name for path in paths]
+    assert (tmp_path / "some-figure-states.csv").read_text() == "state,V\n0,0.1\n1,0.2\n"
+
+
+def test_json_says_how_far_off_published_numbers_are():
+    made = replace(record(), published=(Published("J", 1.0, 1.25, "Figure 2"),))
+    (number,) = json.loads(to_json(made))["published"]
+    assert number == {"quantity": "J", "value": 1.0, "ours": 1.25, "source": "Figure 2", "off": 0.25}
+
+
 def test_save_leaves_old_files_alone_if_it_fails(tmp_path):
     save(record(), Figure(), tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -45,7 +59,7 @@ def test_save_leaves_old_files_alone_if_it_fails(tmp_path):
 
 
 def test_csv_reads_back_to_the_last_bit():
-    rows = list(csv.DictReader(io.StringIO(to_csv(record()))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(record().rows))))
     assert list(rows[0]) == ["method", "kappa", "mean", "sd", "se", "n"]
     for row, original in zip(rows, record().rows, strict=True):
         assert row["method"] == original["method"] and int(row["n"]) == 3
@@ -73,7 +87,7 @@ def test_resolve_knows_names_and_groups_and_lists_each_study_once():
 
 
 def test_resolve_suggests_the_nearest_name():
-    with pytest.raises(ValueError, match=r"no study is called 'omd-fig1'\. Did you mean omd-fig2"):
+    with pytest.raises(ValueError, match=r"no study is called 'omd-fig1'\. Did you mean omd-fig4 or .*omd-fig2"):
         studies.resolve(["omd-fig1"])
 
 

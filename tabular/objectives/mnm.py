@@ -1,0 +1,83 @@
+"""Mismatched no more: model and policy maximise one lower bound on the true return (Eysenbach et al. 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tabular.mdp import MDP, AnyMDP
+from tabular.objectives.base import check_alpha
+from tabular.objectives.optimistic import Optimistic, check_clip, check_positive
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["alpha", "kl_weight", "clip"], meta_fields=[])
+@dataclass(frozen=True)
+class MnM(Optimistic):
+    """Minus the soft-optimal lower bound on log J over policies; see `mnm`."""
+
+    alpha: float
+    kl_weight: float
+    clip: float | None
+
+    @property
+    def weight(self) -> float:
+        return self.kl_weight
+
+    def reward(self, true: MDP) -> jax.Array:
+        """`(1 - gamma) log(r / (1 - gamma))`, shape (S, A)."""
+        stop = 1 - true.gamma
+        return jnp.where(true.feasible, stop * jnp.log(jnp.where(true.feasible, true.r, 1.0) / stop), -jnp.inf)
+
+    def check(self, true: AnyMDP, model: MDP) -> None:
+        _check_rewards(true)
+        super().check(true, model)
+
+
+def mnm(alpha: float = 0.01, *, kl_weight: float = 1.0, clip: float | None = None) -> MnM:
+    """Mismatched no more, Eysenbach et al. 2021: the model q is one to plan in, and with the policy it maximises
+
+        L(q, pi) = E_q,pi sum_t gamma^t [ (1 - gamma) log(r / (1 - gamma)) - w KL(q || p) ]  <=  log J(pi)   (eq. 2, 3)
+
+    The loss is `-max_pi (L(q, pi) + alpha E_q,pi sum_t gamma^t H(pi))`, whose maximum is at the soft-optimal policy of
+    the MDP with transitions q and the reward in brackets; its derivative is exact (`Optimistic`). The agent of a fit
+    plans in that MDP. Without a norm bound, and as alpha goes to 0, the optimum is that of
+
+        V(s) = max_a [ (1 - gamma) log(r / (1 - gamma)) + w log sum_t p(t|s, a) e^{gamma V(t) / w} ],   q ~ p e^{gamma V / w}
+
+    Rewards must be positive. L doesn't change its argmax with their unit, but it does when they are shifted.
+
+    Args:
+      alpha: temperature of the agent, in nats: rewards are logarithms here.
+      kl_weight: w. 1 as printed; `mdp.gamma` is a tighter lower bound, and no smaller w is one.
+      clip: limit of KL(q || p) of a row, in nats, for models that put mass where p has none; then L is no bound. 5 in
+        the code published with the paper (Figure 2b). A row beyond the limit pays a constant and isn't drawn back to p.
+
+    Raises:
+      ValueError if alpha, kl_weight or clip isn't positive. `fit` refuses rewards that aren't positive, episodes that
+      end (a reward of 0 ever after), models that learn a reward, and, without clip, mass where p has none.
+    """
+    weight = check_positive("kl_weight", kl_weight, "the price of a nat, 1 or mdp.gamma")
+    return MnM(check_alpha(alpha), weight, check_clip(clip))
+
+
+def _check_rewards(true: AnyMDP) -> None:
+    """Raise ValueError if the return of a policy, or a reward on its way, has no logarithm."""
+    wrong = true.feasible & ~(true.r > 0)
+    if wrong.any():
+        s, a = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"r[{s}, {a}] = {true.r[s, a]:g}, expected a positive reward since its logarithm is taken; {wrong.sum()} "
+            f"of {wrong.size} entries are wrong. Shift the rewards with with_changes(mdp, r=...), and say so: it "
+            "changes which model and which policy are best."
+        )
+    ends = true.stop_probability > 0
+    if true.terminating and ends.any():
+        s, a = np.argwhere(ends)[0]
+        raise ValueError(
+            f"an episode can end after state {s}, action {a}, and a reward of 0 from then on has no logarithm. Lead it "
+            "to a state that is never left, with a small positive reward."
+        )

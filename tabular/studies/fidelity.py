@@ -1,0 +1,89 @@
+"""The page docs/fidelity.md: how near each study comes to what was published, from the records' own JSON files.
+
+python -m tabular.studies.fidelity docs/records docs/fidelity.md
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tabular.studies import STUDIES, Study
+
+HEAD = """# Fidelity
+
+How near the studies come to the published figures, and where a paper and its published code disagree. This page is
+written by `make fidelity` from the records that the studies leave behind (`docs/records/*.json`); no number in it is
+typed by hand. "Off" is the distance between ours and the published value.
+"""
+
+
+def page(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page in Markdown.
+
+    Args:
+      records: by study, what its JSON file holds. Studies without a record are named at the end.
+
+    Raises:
+      ValueError for a record of the quick form, whose numbers aren't those of the figure.
+    """
+    for name, record in records.items():
+        if record["quick"]:
+            raise ValueError(f"{name}.json is of a quick run, expected a full one: tabular reproduce {name}.")
+    published = [study for study in STUDIES if study.group == "papers"]
+    parts = [_section(study, records[study.name]) for study in published if study.name in records]
+    missing = [study.name for study in published if study.name not in records]
+    if missing:
+        parts.append(f"## Not run\n\nNo record yet: {', '.join(missing)}.\n")
+    return "\n".join([HEAD, *parts])
+
+
+def _section(study: Study, record: Mapping[str, Any]) -> str:
+    """One study: how it was run, published numbers beside ours, and differences of paper and code."""
+    lines = [f"## {study.name}", "", f"{study.about}.", "", _how(record), ""]
+    lines += _published(record["published"]) or ["No number was published for this figure.", ""]
+    lines += _differences(record["differences"])
+    return "\n".join(lines)
+
+
+def _how(record: Mapping[str, Any]) -> str:
+    seeds, versions = record["seeds"], record["versions"]
+    count = f"{len(seeds)} seeds" if len(seeds) > 1 else "One run" if seeds else "No randomness"
+    plain = {k: v for k, v in record["settings"].items() if isinstance(v, str | int | float) and len(str(v)) <= 60}
+    settings = "; ".join(f"{name} = {value}" for name, value in plain.items())
+    return f"{count}; JAX {versions['jax']}, NumPy {versions['numpy']}. Settings: {settings}."
+
+
+def _published(numbers: list[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        f"| {n['quantity']} | {_digits(n['value'])} | {_digits(n['ours'])} | {n['off']:.1e} | {n['source']} |"
+        for n in numbers
+    ]
+    head = ["| quantity | published | ours | off | published in |", "| --- | --- | --- | --- | --- |"]
+    return [*head, *rows, ""] if rows else []
+
+
+def _differences(differences: list[Mapping[str, str]]) -> list[str]:
+    rows = [
+        f"| {d['subject']} | {d['paper']} | {d['code']} | {d['here']} | {d['effect']} |".replace("\n", " ")
+        for d in differences
+    ]
+    head = ["| | paper | published code | here | what it changes |", "| --- | --- | --- | --- | --- |"]
+    return [*head, *rows, ""] if rows else []
+
+
+def _digits(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.7g}"
+
+
+def main(records: str, out: str) -> None:
+    """Read the JSON files of a folder and write the page."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(records).glob("*.json"))}
+    Path(out).write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

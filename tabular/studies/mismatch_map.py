@@ -1,0 +1,335 @@
+"""The mismatch map: every objective side by side over the capacity of the model.
+
+For each setting (a true MDP, a model class and its axis of capacity) and each objective, models are learned from
+several starts, and each is measured in every way that the five papers measure a model: return of its agent, error of
+its Q, divergence of its transitions, and the bounds that hold for it. No paper has this figure.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from tabular import mismatch
+from tabular.fitting import Fit, fit
+from tabular.mdp import AnyMDP, with_changes
+from tabular.models import ModelClass, aliased_blocks, low_rank, softmax_table
+from tabular.objectives import (
+    Objective,
+    grid_coordinates,
+    itervaml,
+    mle,
+    mnm,
+    omd,
+    paml,
+    vagram,
+    value_weighted_mle,
+    vaml,
+    vep,
+    vmbpo,
+)
+from tabular.operators import soft_value, softmax_policy
+from tabular.optimism import ladder
+from tabular.probability import kl_rows
+from tabular.soft import soft_solve
+from tabular.solve import solve
+from tabular.studies.cells import Part, compute_parts
+from tabular.studies.record import Record, bar, spread, versions
+from tabular.worlds.papers import maze10, two_state, wall15
+
+CLIP = 5.0
+"""Limit of a divergence in the objectives that would be infinite outside the support of p; the published notebook's."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One column of the map."""
+
+    name: str
+    world: str
+    axis: str
+    """What limits the model: kappa, rank or block size."""
+    capacities: tuple[float, ...]
+    alpha: float
+    lr: float
+    steps: int
+    seeds: int
+
+
+SETTINGS = (
+    Setting("two_state kappa", "two_state", "kappa", tuple(np.linspace(0, 6, 13)), 0.01, 0.01, 6_000, 10),
+    Setting("maze10 block", "maze10", "block", (1, 2, 5, 10), 0.1, 0.05, 1_000, 3),
+    Setting("maze10 rank", "maze10", "rank", (1, 3, 10, 30, 100), 0.1, 0.05, 1_000, 3),
+    Setting("wall15 block", "wall15", "block", (1, 3, 5, 15), 0.1, 0.05, 500, 2),
+    Setting("wall15 rank", "wall15", "rank", (1, 5, 20, 80), 0.1, 0.05, 500, 2),
+)
+
+QUICK = {
+    "two_state kappa": {"capacities": (0.0, 1.0, 3.0), "steps": 500, "seeds": 2},
+    "maze10 block": {"capacities": (2, 10), "steps": 30, "seeds": 1},
+}
+"""What the short form takes of the settings; it leaves the others out."""
+
+
+def true_mdp(world: str) -> AnyMDP:
+    """The true MDP of a setting, with positive rewards: lower bounds on log J need them.
+
+    The two-state MDP pays 0.5 more than the paper's in every step, which adds 5 to every return and changes no policy.
+    """
+    if world == "two_state":
+        mdp = two_state()
+        return with_changes(mdp, r=mdp.r + 0.5)
+    return {"maze10": maze10(reward=1.0), "wall15": wall15()}[world]
+
+
+def model_class(setting: Setting, true: AnyMDP, capacity: float) -> ModelClass:
+    """Models of that capacity, with the true rewards, so that objectives that learn none can be compared."""
+    if setting.axis == "kappa":
+        return softmax_table("paper_scaled", learns_reward=False)
+    if setting.axis == "rank":
+        return low_rank(int(capacity), learns_reward=False)
+    return aliased_blocks(true, int(capacity), learns_reward=False)
+
+
+def objectives(true: AnyMDP, alpha: float) -> dict[str, Objective]:
+    """Every objective that means something in an MDP, by name."""
+    V = soft_solve(true, alpha).V
+    uniform = true.feasible / true.feasible.sum(1, keepdims=True)
+    policies = np.stack([uniform, softmax_policy(soft_solve(true, alpha).Q, alpha)])
+    values = np.stack([V, soft_value(true.r, alpha)])
+    everywhere: dict[str, Objective] = {
+        "mle": mle(alpha),
+        "weighted": value_weighted_mle(alpha=alpha),
+        "vep": vep(policies, values, alpha=alpha),
+        "vaml": vaml(values, alpha=alpha),
+        "itervaml": itervaml(alpha),
+        "paml": paml(alpha, temperature=10 * alpha),
+        "omd_returns": omd(alpha, anneal=1200.0),
+        "omd_bellman": omd(alpha, loss="bellman"),
+        "mnm": mnm(alpha, clip=CLIP),
+        "vmbpo": vmbpo(alpha, clip=CLIP),
+    }
+    return everywhere if true.grid is None else everywhere | {"vagram": vagram(grid_coordinates(true), alpha)}
+
+
+def unit_of_logarithms(true: AnyMDP) -> float:
+    """How large differences of (1 - gamma) log r are beside those of r: what a temperature is scaled by for `mnm`."""
+    r = true.r[true.feasible]
+    return float((1 - true.gamma) * np.ptp(np.log(r)) / np.ptp(r))
+
+
+def measure(true: AnyMDP, found: Fit, alpha: float) -> dict[str, np.ndarray]:
+    """All quantities of the map for the models of a fit, each of shape (kappas, seeds).
+
+    return_ratio      J of the model's agent over that of the best policy
+    q_error           max |Q*_alpha - Q_hat|, and two bounds on it:
+    backup_bound      max |B Q_hat - B_hat Q_hat| / (1 - gamma)             (Nikishin et al. 2021, Theorem 2 (ii))
+    likelihood_bound  gamma eps_p span(r) / (2 (1 - gamma)^2)               (Theorem 2 (i), rewards known)
+    divergence        mean over (s, a) of KL(p || p_hat), in nats
+    lower_bound       exp of the lower bound on log J by the model and its agent's policy, over the best return
+                      (Eysenbach et al. 2021, eq. 2); 0 where the model leaves the support of p
+    """
+    feasible, optimal = true.feasible, soft_solve(true, alpha)
+    best, dense = solve(true).J, true.to_dense()
+    V_hat = soft_value(found.Q, alpha)
+    eps = mismatch.backup_error(dense.P, true.r, found.P_hat, found.r_hat, V_hat, true.gamma)
+    eps_p = mismatch.transition_error(dense.P, found.P_hat)
+    bound = mismatch.likelihood_bound(0.0, eps_p, mismatch.reward_span(true.r), true.gamma)
+    error = abs(found.Q - optimal.Q, where=feasible, out=np.zeros_like(found.Q))
+    return {
+        "return_ratio": found.J / best,
+        "q_error": error.max((-2, -1)),
+        "backup_bound": mismatch.bellman_bound(eps, true.gamma),
+        "likelihood_bound": bound,
+        "divergence": kl_rows(np.broadcast_to(dense.P, found.P_hat.shape), found.P_hat, np.inf)[..., feasible].mean(-1),
+        "lower_bound": _each(found, lambda at: _lower_bound(true, found.P_hat[at], found.pi[at])) / best,
+    }
+
+
+def _each(found: Fit, number: Callable[[tuple[int, int]], float]) -> np.ndarray:
+    """A number for each kappa and seed."""
+    shape = found.J.shape
+    return np.array([number((k, n)) for k, n in np.ndindex(*shape)]).reshape(shape)
+
+
+def _lower_bound(true: AnyMDP, q: np.ndarray, pi: np.ndarray) -> float:
+    """exp of the simple lower bound; 0 where its divergence is infinite."""
+    outside = (q > 0) & (true.to_dense().P == 0) & true.feasible[:, :, None]
+    return 0.0 if outside.any() else math.exp(ladder(true, q, pi).simple)
+
+
+# the map, part by part
+
+
+def part(setting: dict[str, Any], method: str, capacities: list[float]) -> list[dict[str, Any]]:
+    """One objective at some capacities of a setting: the rows of the map."""
+    chosen = Setting(**setting)
+    true = true_mdp(chosen.world)
+    objective = objectives(true, chosen.alpha)[method]
+    how = {"seeds": range(chosen.seeds), "lr": chosen.lr, "steps": chosen.steps}
+    bounds = {"kappa": capacities} if chosen.axis == "kappa" else {}
+    found = fit(true, objective, model_class(chosen, true, capacities[0]), **how, **bounds)
+    names = {"setting": chosen.name, "world": chosen.world, "axis": chosen.axis}
+    return [
+        {**names, "capacity": float(capacity), "method": method, "quantity": quantity, **spread(values)}
+        for quantity, table in measure(true, found, chosen.alpha).items()
+        for capacity, values in zip(capacities, table, strict=True)
+    ]
+
+
+def mismatch_map(*, quick: bool = False, progress: bool = False, partial: Path | None = None) -> Record:
+    """Every objective over model capacity, in two small worlds and one larger one.
+
+    Args:
+      partial: folder for finished parts; what is there from an interrupted run isn't computed again.
+    """
+    began = time.perf_counter()
+    settings = _quick() if quick else SETTINGS
+    parts = [part for setting in settings for part in _parts(setting)]
+    with bar("mismatch-map", len(parts), progress, "part") as shown:
+
+        def tell(part: Part) -> None:
+            shown.set_postfix_str(part.name)
+            shown.update()
+
+        rows = compute_parts(part, parts, folder=partial, tell=tell, workers=0 if quick else None)
+    how = {
+        "settings": [asdict(setting) for setting in settings],
+        "optimum": {setting.world: solve(true_mdp(setting.world)).J for setting in settings},
+        "clip": CLIP,
+        "optimizer": "adam",
+        "rewards": "known to the model; two_state pays 0.5 more than the paper's, so that rewards are positive",
+        "quantities": measure.__doc__,
+    }
+    found = tuple(row for part in parts for row in rows[part.name])
+    seeds = tuple(range(max(setting.seeds for setting in settings)))
+    return Record("mismatch-map", found, how, seeds, quick, time.perf_counter() - began, versions())
+
+
+def _quick() -> tuple[Setting, ...]:
+    return tuple(
+        Setting(**{field.name: (asdict(setting) | QUICK[setting.name])[field.name] for field in fields(Setting)})
+        for setting in SETTINGS
+        if setting.name in QUICK
+    )
+
+
+def _parts(setting: Setting) -> list[Part]:
+    """One part for each objective, and for each capacity that needs a model class of its own."""
+    groups = [list(setting.capacities)] if setting.axis == "kappa" else [[c] for c in setting.capacities]
+    names = objectives(true_mdp(setting.world), setting.alpha)
+    return [
+        Part(
+            "-".join([setting.name.replace(" ", "-"), method, *(f"{c:g}" for c in group if len(group) == 1)]),
+            {"setting": asdict(setting), "method": method, "capacities": group},
+        )
+        for method in names
+        for group in groups
+    ]
+
+
+# the picture
+
+PANELS = (
+    ("return_ratio", "return of the agent / best return", "YlGnBu", "linear"),
+    ("q_error", r"error of Q, $\max |Q^* - \hat Q|$", "YlOrRd", "log"),
+    ("divergence", r"divergence, mean KL$(p \| \hat p)$ in nats", "PuRd", "log"),
+    ("backup_bound", r"bound on the error of Q by one backup", "YlOrRd", "log"),
+    ("likelihood_bound", r"bound on the error of Q by $\epsilon_p$", "YlOrRd", "log"),
+    ("lower_bound", "lower bound on the return (MnM, eq. 2) / best return", "YlGnBu", "linear"),
+)
+"""Rows of the picture: quantity, title, colour map, scale."""
+
+NAMES = {
+    "mle": "MLE",
+    "weighted": "value-weighted MLE",
+    "vep": "VEP",
+    "vaml": "VAML (sup)",
+    "itervaml": "IterVAML",
+    "vagram": "VaGraM",
+    "paml": "PAML",
+    "omd_returns": "OMD, return",
+    "omd_bellman": "OMD, Bellman error",
+    "mnm": "MnM",
+    "vmbpo": "VMBPO",
+}
+"""Objectives in the order of the picture, from likelihood to decisions to optimism."""
+
+
+def draw_mismatch_map(record: Record) -> Figure:
+    """A heat map for each quantity (rows) and setting (columns): objectives by capacity, means over seeds."""
+    columns = [setting["name"] for setting in record.settings["settings"]]
+    figure = Figure(figsize=(3.0 + 3.1 * len(columns), 3.3 * len(PANELS)), layout="constrained")
+    axes = figure.subplots(len(PANELS), len(columns), squeeze=False)
+    for row, (quantity, title, colours, scale) in zip(axes, PANELS, strict=True):
+        tables = {name: _table(record, name, quantity) for name in columns}
+        norm = _norm(np.concatenate([table.ravel() for _, _, table in tables.values()]), scale)
+        for ax, name in zip(row, columns, strict=True):
+            image = _panel(ax, *tables[name], colours, norm)
+        row[0].set_title(title, loc="left", fontsize=11, fontweight="bold")
+        figure.colorbar(image, ax=list(row), shrink=0.7, aspect=18, pad=0.01, extend="both" if scale == "log" else None)
+    for ax, setting in zip(axes[-1], record.settings["settings"], strict=True):
+        axis = {"kappa": r"norm bound $\kappa$", "rank": "rank", "block": "cells along a block (1 = all told apart)"}
+        ax.set_xlabel(axis[setting["axis"]], fontsize=9)
+    for ax, setting in zip(axes[0], record.settings["settings"], strict=True):
+        ax.annotate(
+            f"{setting['world']} by {setting['axis']}",
+            (0.5, 1.18),
+            xycoords="axes fraction",
+            ha="center",
+            fontsize=12,
+        )
+    if record.quick:
+        figure.suptitle("QUICK LOOK: fewer worlds, points, seeds and steps than the figure has", color="#b00020")
+    return figure
+
+
+def _table(record: Record, setting: str, quantity: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Objectives that the setting has, its capacities, and the means, shape (objectives, capacities)."""
+    present = set(record.column("method", setting=setting))
+    methods = [name for name in NAMES if name in present]
+    capacities = record.column("capacity", setting=setting, method=methods[0], quantity=quantity)
+    rows = [record.column("mean", setting=setting, method=method, quantity=quantity) for method in methods]
+    return methods, capacities, np.array(rows)
+
+
+def _norm(values: np.ndarray, scale: str) -> Normalize:
+    """Returns from 0 to 1; errors on a logarithmic scale of at most four decades."""
+    if scale == "linear":
+        return Normalize(0.0, 1.0)
+    positive = values[np.isfinite(values) & (values > 0)]
+    top = float(positive.max(initial=1e-12))
+    return LogNorm(max(float(positive.min(initial=top)), 1e-4 * top), top * (1 + 1e-9))
+
+
+def _panel(ax: Axes, methods: list[str], capacities: np.ndarray, table: np.ndarray, colours: str, norm: Normalize):
+    """One heat map with its numbers; infinite ones are drawn as the worst, and written as such."""
+    finite = np.where(np.isfinite(table), table, norm.vmax)
+    image = ax.imshow(np.clip(finite, norm.vmin, norm.vmax), cmap=colours, norm=norm, aspect="auto")
+    for (i, k), value in np.ndenumerate(table):
+        dark = norm(np.clip(finite[i, k], norm.vmin, norm.vmax)) > 0.6
+        ax.text(k, i, _short(value), ha="center", va="center", fontsize=7, color="white" if dark else "#222222")
+    ax.set_xticks(range(len(capacities)), [f"{c:g}" for c in capacities], fontsize=8)
+    ax.set_yticks(range(len(methods)), [NAMES[name] for name in methods], fontsize=8)
+    ax.label_outer()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return image
+
+
+def _short(value: float) -> str:
+    """A number in at most five characters."""
+    if not np.isfinite(value):
+        return "∞" if value > 0 else "n/a"
+    if abs(value) >= 1000 or 0 < abs(value) < 0.005:
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
