@@ -9,8 +9,8 @@ An agent is a record that says what it is rewarded with and in which dynamics it
 
            Q(s, a) += (lr / steps) sum_{i: (s_i, a_i) = (s, a)} [r_i + gamma V(s'_i) - Q(s, a)].
 
-The pass doesn't need the transitions one by one. With N(s, a, s') the number of times that each was seen, n its sum over
-s' and R(s, a) the sum of the rewards as they were when collected, the sum is R + gamma sum_s' N V - n Q.
+The pass doesn't need the transitions one by one. With N(s, a, s') the number of times that each was seen, n its sum
+over s' and R(s, a) the sum of the rewards as they were when collected, the sum is R + gamma sum_s' N V - n Q.
 
 Every agent here acts in a simulator: q is computed from the true kernel p, not learned. Eysenbach et al. 2021, section
 5.1 and the code published with it, which the defaults follow.
@@ -35,7 +35,7 @@ from tabular.errors import NotConverged, suggestion
 from tabular.mdp import MDP, TOLERANCE, AnyMDP
 from tabular.models import RANDOM_BITS, pinned_bits, seed_key
 from tabular.operators import greedy, hard_value
-from tabular.probability import kl_rows, log_reward, tilt
+from tabular.probability import kl_rows, log_reward
 
 BLOCK_BYTES = 2**24
 """Random numbers are drawn for this much memory at a time, but at least for one iteration."""
@@ -47,9 +47,9 @@ UNROLL = 4
 class Agent:
     """What tells one agent from another: its reward r_tilde and its dynamics q.
 
-        r_tilde = f(r) - [kl] KL(q || p),    q = k  or  q(s'|s, a) ~ k(s'|s, a) e^V(s')
+        r_tilde(s, a) = f(r(s, a)) - [kl] KL(q(.|s, a) || p(.|s, a)),    f(r) = r  or  (1 - gamma) log r
 
-    with f(r) = r or (1 - gamma) log r, and k the MDP's own kernel p or another one.
+    with p the kernel of the MDP, and q = p, or q(s'|s, a) ~ p(s'|s, a) e^V(s'), or a kernel that is given.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Agent:
     log: bool = False
     """Whether f(r) is `(1 - gamma) log r`, which needs positive rewards."""
     kl: bool = False
-    """Whether `KL(q(.|s, a) || p(.|s, a))` is subtracted: what MnM's classifier estimates."""
+    """Whether the divergence of q from p is subtracted: what the classifier of MnM estimates."""
     optimistic: bool = False
-    """Whether the dynamics are tilted by the agent's own values (Eysenbach et al. 2021, eq. 9)."""
+    """Whether q is p tilted by the agent's own values V (Eysenbach et al. 2021, eq. 9)."""
     kernel: np.ndarray | None = None
-    """The kernel k, shape (S, A, S), axes `s, a, s'`; None for p."""
+    """Dynamics q that stay as they are, shape (S, A, S), axes `s, a, s'`; None for p, or p tilted."""
     Q0: float = 0.0
     """Initial value of every action, in units of return under r_tilde."""
 
@@ -100,7 +100,8 @@ class Learning:
     def step_size(self) -> np.ndarray:
         """Largest step size of the last pass, `max lr n / steps` over actions, shape (G, N).
 
-        It grows with every iteration, and above 2 a pass overshoots: values oscillate, and in the end overflow.
+        It grows with every iteration. Above 2 a pass overshoots, and unless the action mostly leads back to its own
+        state, values oscillate and in the end overflow.
         """
         return self.settings["lr"] / self.settings["steps"] * self.visits.max((-2, -1))
 
@@ -143,7 +144,7 @@ def threefry(demand: Demand) -> Draw:
     All agents have the same numbers, so that an agent's result doesn't depend on which others take part, and two that
     behave alike can't differ by chance.
     """
-    keys = jnp.stack([seed_key(seed) for seed in demand.seeds])
+    keys = jax.vmap(seed_key)(jnp.asarray(demand.seeds))
 
     def draw(first: int) -> jax.Array:
         with pinned_bits():
@@ -180,7 +181,7 @@ def mersenne_twister(demand: Demand) -> Draw:
     return draw
 
 
-BITS = {threefry: RANDOM_BITS, mersenne_twister: "numpy.random.RandomState (MT19937)"}
+BITS: Mapping[Stream, str] = {threefry: RANDOM_BITS, mersenne_twister: "numpy.random.RandomState (MT19937)"}
 """How results name the bits of a stream."""
 
 
@@ -281,11 +282,11 @@ class _Arm(NamedTuple):
     """An agent in numbers. Batched: every array has a leading axis of agents."""
 
     reward: jax.Array
-    """f(r), less the KL of dynamics that stay as they are, shape (S, A)."""
+    """f(r), less the divergence of dynamics that stay as they are, shape (S, A)."""
     kernel: jax.Array
-    """k on the supports, shape (S, A, K)."""
+    """Dynamics that stay as they are, on the supports, shape (S, A, K)."""
     penalty: jax.Array
-    """Weight of the KL of dynamics that change: 0 or 1."""
+    """Weight of the divergence of tilted dynamics: 0 or 1."""
     Q0: jax.Array
 
 
@@ -326,10 +327,12 @@ class _Lane(NamedTuple):
 
 def _start(arms: _Arm, world: _World, seeds: int) -> _Lane:
     """All lanes of a group before the first iteration."""
-    shape = len(arms.Q0), seeds, *world.feasible.shape
-    Q = jnp.where(world.feasible, arms.Q0[:, None, None, None], -jnp.inf)
-    seen = jnp.zeros((*shape, world.p.shape[-1]))
-    return _Lane(jnp.broadcast_to(Q, shape), jnp.zeros(shape), seen, jnp.zeros(shape[:-1], int))
+
+    def one(Q0):
+        Q, none = jnp.where(world.feasible, Q0, -jnp.inf), jnp.zeros(world.feasible.shape)
+        return _Lane(Q, none, jnp.zeros(world.p.shape), greedy(none))
+
+    return jax.vmap(jax.vmap(one))(jnp.stack([arms.Q0] * seeds, axis=1))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -350,8 +353,8 @@ def _iteration(optimistic: bool, world: _World, pace: _Pace, arm: _Arm, lane: _L
     """Steps 1 to 3 of the module's docstring, for one agent and one seed."""
     V = hard_value(lane.Q)[world.successors]
     if optimistic:
-        q = tilt(arm.kernel, V)
-        reward = arm.reward - arm.penalty * kl_rows(q, world.p)
+        q, kl = _tilted(world.p, V)
+        reward = arm.reward - arm.penalty * kl
     else:
         q, reward = arm.kernel, arm.reward
     new = _rollout(world, _policy(world, pace, lane.Q, iteration), q, uniforms)
@@ -364,10 +367,27 @@ def _iteration(optimistic: bool, world: _World, pace: _Pace, arm: _Arm, lane: _L
     return _Lane(Q, rewards, seen, actions)
 
 
+def _tilted(p: jax.Array, V: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The tilt `q ~ p e^V` along the last axis, and `KL(q || p) = E_q V - log E_p e^V` to relative accuracy.
+
+    Values are differences from the largest one on the support. While they are small, so is the divergence, and
+    `sum q log(q / p)` would add noise of 1e-17, by which actions that are alike by symmetry stop being ties.
+    """
+    supported = p > 0
+    V = jnp.where(supported, V, -jnp.inf)
+    V = jnp.where(supported, V - jnp.max(V, axis=-1, keepdims=True), 0.0)
+    growth = jnp.expm1(V)
+    weights = p * (1 + growth)
+    total, change = jnp.sum(weights, axis=-1), jnp.sum(p * growth, axis=-1)
+    q = weights / total[..., None]
+    return q, jnp.sum(q * V, axis=-1) - jnp.where(change > -0.5, jnp.log1p(change), jnp.log(total))
+
+
 def _policy(world: _World, pace: _Pace, Q: jax.Array, iteration) -> jax.Array:
     """The epsilon-greedy policy over feasible actions, uniform in the first iteration; shape (S, A)."""
     epsilon = jnp.where(iteration == 0, 1.0, pace.epsilon)
-    uniform = world.feasible / jnp.sum(world.feasible, axis=1, keepdims=True)
+    feasible = world.feasible.astype(jnp.float64)
+    uniform = feasible / jnp.sum(feasible, axis=1, keepdims=True)
     return epsilon * uniform + (1 - epsilon) * jax.nn.one_hot(greedy(Q), Q.shape[1], dtype=jnp.float64)
 
 
@@ -510,6 +530,8 @@ def _check_agent(agent: Agent, mdp: MDP) -> None:
         )
     if not np.isfinite(agent.Q0):
         raise ValueError(f"Q0 = {agent.Q0} of the agent {agent.name!r}, expected a finite value.")
+    if agent.kernel is not None and agent.optimistic:
+        raise ValueError(f"the agent {agent.name!r} has a kernel and is optimistic, expected one of the two at most.")
     if agent.kernel is not None:
         _check_kernel(agent, np.asarray(agent.kernel), mdp)
 

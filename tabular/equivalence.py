@@ -1,7 +1,7 @@
 """Models that plan alike although they differ from the true MDP: Q*-equivalence and value equivalence.
 
-**Q*-equivalence** (Nikishin et al. 2021, Definition 1). A model is Q*-equivalent if `B_hat Q* = B Q*`, hard or soft. For
-any kernel P_hat exactly one reward does it,
+**Q*-equivalence** (Nikishin et al. 2021, Definition 1). A model is Q*-equivalent if `B_hat Q* = B Q*`, hard or soft.
+For any kernel P_hat exactly one reward does it,
 
     r_hat[s, a] = Q*[s, a] - gamma sum_s' P_hat[s, a, s'] V*[s'],
 
@@ -20,6 +20,7 @@ Where episodes can end, the end is one more successor, of value 0. Infeasible ac
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from tabular.bounds import RELATIVE_TOLERANCE
-from tabular.mdp import MDP, AnyMDP, make_mdp, policy_matrix
-from tabular.mismatch import optimum
+from tabular.mdp import MDP, AnyMDP, checked, make_mdp, policy_matrix, with_changes
+from tabular.mismatch import optimum, require_alike
 from tabular.operators import backup, policy_value
 
 SAMPLED_ROWS = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -37,6 +38,8 @@ SAMPLED_ROWS = Callable[[np.random.Generator, int, int], np.ndarray]
 
 POSITIVE = 1e-12
 """A probability below this is taken for 0 where a row is on the boundary of the simplex."""
+EXACT = 1e-14
+"""Rounding of an expected value, relative to the largest value."""
 
 
 # Q*-equivalence
@@ -129,7 +132,7 @@ def _with_kernel(true: AnyMDP, Q: np.ndarray, V: np.ndarray, P_hat, terminating:
     labels = {"rho": true.rho, "states": true.states, "actions": true.actions, "grid": true.grid}
     kernel = make_mdp(P_hat, zero, gamma=true.gamma, terminating=terminating, **labels)
     r_hat = np.where(true.feasible, Q - true.gamma * kernel.expect(V), -np.inf)
-    return make_mdp(kernel.P, r_hat, gamma=true.gamma, terminating=terminating, **labels)
+    return with_changes(kernel, r=r_hat)
 
 
 # Value equivalence
@@ -152,9 +155,7 @@ class ValueEquivalence:
         return self.residual <= self.tol
 
 
-def is_value_equivalent(
-    true: AnyMDP, model: AnyMDP, policies, values, *, tol: float | None = None
-) -> ValueEquivalence:
+def is_value_equivalent(true: AnyMDP, model: AnyMDP, policies, values, *, tol: float | None = None) -> ValueEquivalence:
     """Check `T_hat^pi v = T^pi v` for a set of policies and a set of values.
 
     If `values` holds those of the policies, the residual bounds what the model gets wrong: `max |V^pi - V_hat^pi|` is
@@ -168,7 +169,7 @@ def is_value_equivalent(
     Raises:
       ValueError if the MDPs differ in shape, discount or feasible actions, for a wrong policy, or for wrong values.
     """
-    _require_alike(true, model)
+    require_alike(true, model)
     values = _checked_values(true, values)
     if tol is None:
         tol = RELATIVE_TOLERANCE * max(1.0, float(abs(values).max()), true.largest_reward)
@@ -220,62 +221,55 @@ def sample_value_equivalent(
     if not steps >= 1:
         raise ValueError(f"steps = {steps}, expected 1 or more.")
     rng, true = np.random.default_rng(seed), true.to_dense()
-    equations = _equations(true, values, learn_reward)
     start = _with_end(true)[true.feasible]
-    chains = _chains(start, equations)
-    sampled = []
+    groups = _groups(start, _equations(true, values, learn_reward))
+    rows, sampled = [group.start for group in groups], []
     for _ in range(n):
-        for chain in chains:
-            for _ in range(steps):
-                chain.move(rng)
-        sampled.append(_model(true, chains, start, values[0] if learn_reward else None))
+        for _ in range(steps):
+            rows = [group.move(now, rng) for group, now in zip(groups, rows, strict=True)]
+        sampled.append(_model(true, groups, rows, values[0] if learn_reward else None))
     return tuple(sampled)
 
 
-@dataclass
-class _Chain:
-    """Rows with the same possible successors, on their way through the class."""
+@dataclass(frozen=True)
+class _Group:
+    """Rows with the same possible successors, and how they can move."""
 
     index: np.ndarray
     """Which of the feasible rows, shape (rows,)."""
     support: np.ndarray
     """Mask of the successors that can have positive probability."""
     start: np.ndarray
-    """Where the rows started, shape (rows, successors in the support)."""
-    rows: np.ndarray
-    """Where they are."""
+    """A point of the class of each row, with all of these positive, shape (rows, successors in the support)."""
     directions: np.ndarray
     """Orthonormal directions that change no expected value, shape (successors in the support, dimension)."""
 
-    def move(self, rng: np.random.Generator) -> None:
+    def move(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """One step of hit-and-run in every row."""
-        if not self.directions.shape[1]:
-            return
-        step = rng.normal(size=(len(self.rows), self.directions.shape[1])) @ self.directions.T
+        dimension = self.directions.shape[1]
+        if dimension == 0:
+            return rows
+        step = rng.normal(size=(len(rows), dimension)) @ self.directions.T
         with np.errstate(divide="ignore", invalid="ignore"):
-            reach = -self.rows / step
+            reach = -rows / step
         ahead = np.where(step < 0, reach, np.inf).min(1)
         behind = np.where(step > 0, reach, -np.inf).max(1)
-        far = behind + rng.random(len(step)) * (ahead - behind)
-        moved = self.start + (self.rows + far[:, None] * step - self.start) @ self.directions @ self.directions.T
-        self.rows = np.maximum(moved, 0.0)
+        moved = rows + (behind + rng.random(len(rows)) * (ahead - behind))[:, None] * step
+        exact = self.start + (moved - self.start) @ self.directions @ self.directions.T  # no drift
+        return np.maximum(exact, 0.0)
 
 
-def _chains(start: np.ndarray, equations: np.ndarray) -> list[_Chain]:
-    """Rows grouped by the successors that they can have, each at a point where all of these have positive probability.
-
-    `start` has shape (rows, successors).
-    """
+def _groups(start: np.ndarray, equations: np.ndarray) -> list[_Group]:
+    """Rows, shape (rows, successors), grouped by the successors that they can have."""
     inner = start.copy()
     for row in np.flatnonzero((start <= POSITIVE).any(1)):
         inner[row] = _inner_point(start[row], equations)
     supports, group = np.unique(inner > 0, axis=0, return_inverse=True)
-    chains = []
+    groups = []
     for i, support in enumerate(supports):
         index = np.flatnonzero(group.reshape(-1) == i)
-        rows = inner[np.ix_(index, support)]
-        chains.append(_Chain(index, support, rows, rows, _free_directions(equations[:, support])))
-    return chains
+        groups.append(_Group(index, support, inner[np.ix_(index, support)], _free_directions(equations[:, support])))
+    return groups
 
 
 def _inner_point(row: np.ndarray, equations: np.ndarray) -> np.ndarray:
@@ -305,26 +299,29 @@ def _inner_point(row: np.ndarray, equations: np.ndarray) -> np.ndarray:
 
 
 def _onto_equations(point: np.ndarray, row: np.ndarray, equations: np.ndarray, possible: np.ndarray) -> np.ndarray:
-    """The point nearest to `point` with the support `possible` that has the expected values of `row`, to rounding."""
-    part = equations[:, possible]
-    correction, *_ = np.linalg.lstsq(part, equations @ (row - point), rcond=None)
-    moved = point.copy()
-    moved[possible] += correction
-    return moved if (moved[possible] > 0).all() else row
+    """The point nearest to `point` with the support `possible` that has the expected values of `row`, to rounding.
+
+    `row` itself where there is none: the program's tolerance has then mistaken a tiny probability for 0.
+    """
+    part, targets = equations[:, possible], equations @ row
+    moved = np.zeros_like(point)
+    correction, *_ = np.linalg.lstsq(part, targets - equations @ point, rcond=None)
+    moved[possible] = point[possible] + correction
+    exact = abs(equations @ moved - targets).max() <= EXACT
+    return moved if exact and (moved[possible] > 0).all() else row
 
 
-def _model(true: MDP, chains: list[_Chain], start: np.ndarray, v: np.ndarray | None) -> AnyMDP:
-    """The MDP of where the chains are; with values v, the reward makes up for what they change of v's expectation."""
-    rows = np.zeros_like(start)
-    for chain in chains:
-        rows[np.ix_(chain.index, chain.support)] = chain.rows
+def _model(true: MDP, groups: list[_Group], moved: list[np.ndarray], v: np.ndarray | None) -> AnyMDP:
+    """The MDP of where the rows are; with values v, the reward makes up for what they change of v's expectation."""
+    rows = np.zeros((int(true.feasible.sum()), len(groups[0].support)))
+    for group, now in zip(groups, moved, strict=True):
+        rows[np.ix_(group.index, group.support)] = now
     P_hat = np.zeros_like(true.P)
     P_hat[true.feasible] = rows[:, : true.S]
     r_hat = true.r.copy()
     if v is not None:
         r_hat[true.feasible] += true.gamma * (true.expect(v)[true.feasible] - (P_hat @ v)[true.feasible])
-    labels = {"rho": true.rho, "states": true.states, "actions": true.actions, "grid": true.grid}
-    return make_mdp(P_hat, r_hat, gamma=true.gamma, terminating=true.terminating, **labels)
+    return checked(dataclasses.replace(true, P=P_hat, r=r_hat))
 
 
 def _equations(true: AnyMDP, values: np.ndarray, learn_reward: bool) -> np.ndarray:
@@ -365,18 +362,6 @@ def _checked_values(true: AnyMDP, values) -> np.ndarray:
         k, s = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"values[{k}, {s}] = {values[k, s]}, expected a finite number.")
     return values
-
-
-def _require_alike(true: AnyMDP, model: AnyMDP) -> None:
-    if model.r.shape != true.r.shape or model.gamma != true.gamma:
-        raise ValueError(
-            f"model has (S, A) = {model.r.shape} and gamma = {model.gamma:g}, expected {true.r.shape} and "
-            f"{true.gamma:g}, those of the true MDP."
-        )
-    differ = true.feasible != model.feasible
-    if differ.any():
-        s, a = np.argwhere(differ)[0]
-        raise ValueError(f"action {a} of state {s} is feasible in only one of the two MDPs.")
 
 
 def _require_discount(true: AnyMDP) -> None:

@@ -176,8 +176,7 @@ def steve(models: Sequence[AnyMDP], critics, logits, *, H_max: int, alpha: float
 @partial(jax.jit, static_argnames="H_max")
 def _expand(model: MDP, Q_hat, logits, alpha, *, H_max: int) -> Expansion:
     pi = _policy(model, logits, alpha)
-    critic = jnp.where(model.feasible, lax.stop_gradient(Q_hat), -jnp.inf)
-    _, Q = lax.scan(lambda Q, _: (policy_bellman(model, Q, pi), Q), critic, length=H_max + 1)
+    Q = _backups(model, Q_hat, pi, H_max)
     V = jax.vmap(policy_value, (0, None))(Q, pi)
     visits = _discounted_visits(model, pi, H_max)
     advantages = jax.vmap(_advantage, (0, None))(Q, pi)
@@ -215,6 +214,12 @@ def _truncation(mdp: MDP, logits, alpha, *, H_max: int) -> Truncation:
     return Truncation(error.gradient, tail * size, error.gradient_norm)
 
 
+def _backups(model: MDP, Q_hat, pi, H_max: int) -> jax.Array:
+    """The frozen critic and its backups `Q_0, ..., Q_{H_max}`, shape (H_max + 1, S, A); -inf where infeasible."""
+    critic = jnp.where(model.feasible, lax.stop_gradient(Q_hat), -jnp.inf)
+    return lax.scan(lambda Q, _: (policy_bellman(model, Q, pi), Q), critic, length=H_max + 1)[1]
+
+
 def _discounted_visits(model: MDP, pi, H_max: int) -> jax.Array:
     """`gamma^t Pr(s_t = s)` in the model for t = 0, ..., H_max, shape (H_max + 1, S)."""
 
@@ -240,7 +245,7 @@ def _steve(models: MDP, critics, logits, alpha, *, H_max: int) -> Mixture:
     """`steve` for models with a leading axis."""
     first = jax.tree.map(lambda array: array[0], models)
     pi = _policy(first, logits, alpha)
-    each_critic = jax.vmap(lambda model, critic: _expand(model, critic, logits, alpha, H_max=H_max).Q, (None, 0))
+    each_critic = jax.vmap(lambda model, critic: _backups(model, critic, pi, H_max), (None, 0))
     Q = jax.vmap(each_critic, (0, None))(models, critics).reshape(-1, H_max + 1, *first.r.shape)
     Q = jnp.where(first.feasible[None, None], Q, 0.0)
     mean, variance = Q.mean(0), Q.var(0)
@@ -287,7 +292,7 @@ def _table(name: str, table, mdp: MDP) -> jax.Array:
     if table.shape != mdp.r.shape:
         raise ValueError(f"{name} has shape {table.shape}, expected (S, A) = {mdp.r.shape}.")
     if _known(table) and _known(mdp.r):
-        wrong = np.argwhere(np.asarray(mdp.feasible & ~jnp.isfinite(table)))
+        wrong = np.argwhere(_feasible(mdp) & ~np.isfinite(np.asarray(table)))
         if len(wrong):
             s, a = wrong[0]
             raise ValueError(
@@ -319,7 +324,7 @@ def _ensemble(models: Sequence[AnyMDP]) -> list[MDP]:
             raise ValueError(f"models[{i}] has (S, A) = {model.r.shape}, expected {first.r.shape} as models[0] has.")
         if _known(model.gamma) and _known(first.gamma) and model.gamma != first.gamma:
             raise ValueError(f"models[{i}] has gamma = {model.gamma}, expected {first.gamma} as models[0] has.")
-        if _known(model.r) and _known(first.r) and (model.feasible != first.feasible).any():
+        if _known(model.r) and _known(first.r) and (_feasible(model) != _feasible(first)).any():
             raise ValueError(f"models[{i}] has other feasible actions than models[0]; expected the same r = -inf.")
     return members
 
@@ -328,12 +333,17 @@ def _critics(critics, models: list[MDP]) -> jax.Array:
     critics = jnp.asarray(critics, jnp.float64)
     if critics.ndim != 3:
         raise ValueError(f"critics has shape {critics.shape}, expected (N, S, A) with (S, A) = {models[0].r.shape}.")
-    if len(models) * len(critics) < 2:
+    pairs = len(models) * len(critics)
+    if pairs < 2:
         raise ValueError(
-            f"{len(models)} model and {len(critics)} critics have no variance to weigh horizons by, expected at least "
-            "two pairs. Use expand for one model and one critic."
+            f"models and critics make {pairs} pair(s), expected 2 or more: horizons are weighed by their variance over "
+            "the pairs. Use expand for one model and one critic."
         )
     return jnp.stack([_table(f"critics[{i}]", critic, models[0]) for i, critic in enumerate(critics)])
+
+
+def _feasible(mdp: MDP) -> np.ndarray:
+    return np.asarray(mdp.r) > -np.inf
 
 
 def _known(x) -> bool:

@@ -212,7 +212,7 @@ def mismatch(true: AnyMDP, model: AnyMDP, alpha: float | None = None) -> Mismatc
     Raises:
       ValueError if the two differ in shape, discount or feasible actions, or at gamma = 1.
     """
-    require_comparable(true, model)
+    _require_comparable(true, model)
     best, planned = optimum(true, alpha), optimum(model, alpha)
     ceiling = best if alpha is None else solve(true)
     followed = evaluate(true, planned.pi)
@@ -282,7 +282,7 @@ def policy_bounds(true: AnyMDP, model: AnyMDP, pi) -> tuple[Bound, ...]:
     Raises:
       ValueError as `mismatch`, or if `pi` is no policy of these MDPs.
     """
-    require_comparable(true, model)
+    _require_comparable(true, model)
     pi = policy_matrix(true, pi)
     real, planned = evaluate(true, pi), evaluate(model, pi)
     r, r_hat = (policy_reward(mdp, pi)[:, None] for mdp in (true, model))
@@ -303,21 +303,26 @@ def policy_bounds(true: AnyMDP, model: AnyMDP, pi) -> tuple[Bound, ...]:
     )
 
 
-def require_comparable(true: AnyMDP, model: AnyMDP) -> None:
-    """Raises ValueError unless both have the same shape, discount below 1, and feasible actions."""
+def require_alike(true: AnyMDP, model: AnyMDP) -> None:
+    """Raises ValueError unless both have the same shape, discount and feasible actions."""
     if model.r.shape != true.r.shape:
         raise ValueError(f"model has (S, A) = {model.r.shape}, expected {true.r.shape}, those of the true MDP.")
     if model.gamma != true.gamma:
         raise ValueError(f"model.gamma = {model.gamma:g}, expected {true.gamma:g}, the discount of the true MDP.")
-    if true.gamma == 1:
-        raise ValueError("gamma = 1, expected a discount below 1: the bounds divide by 1 - gamma.")
     differ = true.feasible != model.feasible
     if differ.any():
         s, a = np.argwhere(differ)[0]
         raise ValueError(
             f"action {a} of state {s} is feasible in only one of the two (r[{s}, {a}] is {true.r[s, a]:g} in the true "
-            f"MDP and {model.r[s, a]:g} in the model); {differ.sum()} of {differ.size} actions are wrong."
+            f"MDP and {model.r[s, a]:g} in the model); {differ.sum()} of {differ.size} actions are wrong. An "
+            "infeasible action has r = -inf: give it so in both."
         )
+
+
+def _require_comparable(true: AnyMDP, model: AnyMDP) -> None:
+    require_alike(true, model)
+    if true.gamma == 1:
+        raise ValueError("gamma = 1, expected a discount below 1: the bounds divide by 1 - gamma.")
 
 
 def _q_bounds(found: Mismatch, S: int) -> tuple[Bound, ...]:

@@ -93,6 +93,17 @@ def test_sharp_bound_is_attained_by_the_leak(rate, gamma):
     assert simulation.rhs == pytest.approx(simulation.lhs, rel=1e-10)
 
 
+def test_sharp_bound_counts_the_end_of_an_episode_as_reward_0():
+    """One state that pays 1; in the model the episode may end. The range of its rewards is 0, but an end pays 0."""
+    true, model = (tb.make_mdp([[[stay]]], [[1.0]], gamma=0.9, terminating=True) for stay in (1.0, 0.7))
+    found = mm.mismatch(true, model)
+    assert (found.eps_p, found.size) == (pytest.approx(0.6), 1)
+    assert found.q_error == pytest.approx(10 - 1 / (1 - 0.63), rel=1e-12)
+    assert mm.sharp_bound(0.0, found.eps_p, found.joint_size, 0.9) == pytest.approx(found.q_error, rel=1e-12)
+    simulation = mm.policy_bounds(true, model, np.zeros(1, int))[1]
+    assert simulation.rhs == pytest.approx(simulation.lhs, rel=1e-12)
+
+
 def test_sharp_bound_is_never_above_the_trivial_one_nor_the_likelihood_bound():
     eps_r, eps_p, gamma = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 2, 9), np.array([0, 0.5, 0.9, 0.999]))
     sharp = mm.sharp_bound(eps_r, eps_p, 1.0, gamma)

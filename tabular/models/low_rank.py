@@ -35,7 +35,9 @@ class LowRank(ModelClass):
 
     def check(self, true: AnyMDP) -> None:
         if self.rank > true.S:
-            raise ValueError(f"rank = {self.rank}, expected at most {true.S}, the number of states: no kernel has more.")
+            raise ValueError(
+                f"rank = {self.rank}, expected at most {true.S}, the number of states: no kernel has more."
+            )
 
     def init(self, true: MDP, key: jax.Array) -> RankTheta:
         """All parameters uniform on [0, 1)."""

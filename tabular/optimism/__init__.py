@@ -29,7 +29,18 @@ from tabular.optimism.ladder import (
 )
 from tabular.optimism.objective import Objective, divergence, in_model, mnm, mnm_eq5, vmbpo
 from tabular.optimism.optimal import Optimum, optimum
-from tabular.optimism.smoothed import Loop, Run, Step, best_response, faithful, rounds, tilted, unlimited
+from tabular.optimism.smoothed import (
+    Loop,
+    Run,
+    Step,
+    best_response,
+    exact_values,
+    faithful,
+    published_values,
+    rounds,
+    tilted,
+    unlimited,
+)
 from tabular.optimism.trajectories import Trajectories, trajectories
 
 __all__ = [
@@ -48,6 +59,7 @@ __all__ = [
     "block_average",
     "divergence",
     "estimated_divergence",
+    "exact_values",
     "faithful",
     "horizon_conditioned",
     "in_model",
@@ -58,6 +70,7 @@ __all__ = [
     "mnm",
     "mnm_eq5",
     "optimum",
+    "published_values",
     "rounds",
     "smoothing_for",
     "stopping",

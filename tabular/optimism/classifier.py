@@ -24,14 +24,10 @@ class Classifier:
 
     C: np.ndarray
     """Probability that a transition is real, shape (S, A, S); NaN where neither real nor imagined ones go."""
+    logit: np.ndarray
+    """`log C / (1 - C)`, shape (S, A, S), also where C is 1 to the last digit; NaN as C is."""
     offset: float
     """`log(n_real / n_model)`: what the logit has above log p / q, label smoothing aside."""
-
-    @property
-    def logit(self) -> np.ndarray:
-        """`log C / (1 - C)`, shape (S, A, S)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.C) - np.log1p(-self.C)
 
     @property
     def log_ratio(self) -> np.ndarray:
@@ -58,11 +54,12 @@ def bayes_classifier(
         raise ValueError(f"label_smoothing = {label_smoothing!r}, expected eps in [0, 0.5).")
     if p.shape != q.shape:
         raise ValueError(f"q has shape {q.shape}, expected {p.shape}, that of p.")
-    real, model = n_real * p, n_model * q
-    total = real + model
-    share = np.where(total > 0, real / np.where(total > 0, total, 1.0), np.nan)
-    C = (1 - label_smoothing) * share + label_smoothing * (1 - share)
-    return Classifier(C, math.log(n_real / n_model))
+    known = (p > 0) | (q > 0)
+    real, model = np.where(known, n_real * p, np.nan), np.where(known, n_model * q, np.nan)
+    ones = (1 - label_smoothing) * real + label_smoothing * model
+    zeros = (1 - label_smoothing) * model + label_smoothing * real
+    with np.errstate(divide="ignore"):
+        return Classifier(ones / (ones + zeros), np.log(ones) - np.log(zeros), math.log(n_real / n_model))
 
 
 def logit_limit(label_smoothing: float) -> float:

@@ -101,8 +101,13 @@ def in_model(mdp: AnyMDP, objective: Objective, q, *, clip: float | None = None)
       ValueError if a row of q is no distribution, or leaves the support of p and no clip is given.
     """
     q = check_model(mdp, q)
-    penalty = objective.weight * divergence(mdp, q, clip=clip) if objective.weight else 0.0
-    return make_mdp(q, objective.reward - penalty, gamma=mdp.gamma, rho=mdp.rho, grid=mdp.grid)  # type: ignore
+    return penalised(mdp, objective, q, divergence(mdp, q, clip=clip) if objective.weight else np.zeros(mdp.r.shape))
+
+
+def penalised(mdp: AnyMDP, objective: Objective, q: np.ndarray, KL: np.ndarray) -> MDP:
+    """`in_model` for a divergence KL[s, a] that is known already; at weight 0 it may be infinite."""
+    price = objective.weight * KL if objective.weight else 0.0
+    return make_mdp(q, objective.reward - price, gamma=mdp.gamma, rho=mdp.rho, grid=mdp.grid)  # type: ignore
 
 
 def divergence(mdp: AnyMDP, q: np.ndarray, *, clip: float | None = None) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from tabular.bounds import UNIT, check_tol, middle, wanted
 from tabular.errors import NotConverged
 from tabular.linear import factor
-from tabular.mdp import AnyMDP, one_hot, policy_matrix
+from tabular.mdp import MDP, AnyMDP, one_hot, policy_matrix
 from tabular.operators import greedy, hard_value, policy_value
 from tabular.optimism.objective import Objective, check_endless, divergence, objective_of
 from tabular.probability import tilt
@@ -57,7 +57,7 @@ class Optimum:
 
 
 def log_mean_exp(p: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """`log sum_t p(t) e^{V(t)}` along the last axis of p, less the largest V on the support; -inf for a row of zeros."""
+    """`log sum_t p(t) e^{V(t)}` along the last axis of p, without overflow; -inf for a row of zeros."""
     top = np.where(p > 0, V, -np.inf).max(-1)
     shift = np.where(np.isfinite(top), top, 0.0)
     powers = np.exp(np.where(p > 0, V - shift[..., None], -np.inf))
@@ -101,7 +101,7 @@ def optimum(mdp: AnyMDP, objective: Objective, *, pi=None, tol: float | None = N
 
 
 def _answer(
-    mdp: AnyMDP, objective: Objective, V: np.ndarray, fixed: np.ndarray | None, rounds: int, tol: float | None
+    mdp: MDP, objective: Objective, V: np.ndarray, fixed: np.ndarray | None, rounds: int, tol: float | None
 ) -> Optimum:
     """One application of T to V, with the certificate it gives."""
     weight = objective.weight
@@ -123,19 +123,19 @@ def _answer(
     )
 
 
-def whole(mdp: AnyMDP) -> np.ndarray:
+def whole(mdp: MDP) -> np.ndarray:
     """p with uniform rows for infeasible actions, whose rows of zeros can't be tilted."""
     return np.where(mdp.feasible[:, :, None], mdp.P, 1 / mdp.S)
 
 
-def _value(mdp: AnyMDP, objective: Objective, found: Optimum) -> np.ndarray:
+def _value(mdp: MDP, objective: Objective, found: Optimum) -> np.ndarray:
     """Values of an answer's model and policy, by one linear solve."""
     reward = objective.reward - objective.weight * divergence(mdp, found.q)
     solve, _ = factor((found.pi[:, None, :] @ found.q)[:, 0], mdp.gamma)
     return solve(policy_value(reward, found.pi))
 
 
-def _floor(mdp: AnyMDP, objective: Objective, V: np.ndarray) -> float:
+def _floor(mdp: MDP, objective: Objective, V: np.ndarray) -> float:
     """Smallest error that rounding lets one certify: m + 8 roundings of terms up to |c| + 4 max|V| + 2 w in size."""
     size = abs(objective.reward[mdp.feasible]).max() + 4 * abs(V).max() + 2 * objective.weight
     return float((mdp.successors + 8) * UNIT * size / (1 - mdp.gamma))

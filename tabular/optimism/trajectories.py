@@ -1,4 +1,4 @@
-"""All paths of a small MDP, one by one: what the evidence lower bound over whole trajectories is, and where it is tight.
+"""All paths of a small MDP, one by one: the evidence lower bound over whole trajectories, and where it is tight.
 
     log E_p R  >=  E_q log R - KL(q || p)        for every distribution q over trajectories,
 

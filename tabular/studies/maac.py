@@ -37,8 +37,8 @@ H_MAX = 40
 def open_maze() -> AnyMDP:
     """`maze10` with starts anywhere but in walls: MAAC starts its rollouts at the states of a replay buffer."""
     mdp = maze10()
-    assert mdp.grid is not None
-    free = np.array([cell not in mdp.grid.walls for cell in mdp.grid.cells], dtype=float)
+    walls = mdp.grid.walls if mdp.grid else frozenset()
+    free = np.array([cell not in walls for cell in mdp.states or ()], dtype=float)
     return with_changes(mdp, rho=free / free.sum())
 
 
@@ -275,11 +275,8 @@ def draw_horizon(record: Record) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("horizon $H$ (steps of the model)")
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False, fontsize=9, handlelength=2.8)
-    figure.suptitle(
-        f"How far to trust a wrong model: the critic is off by {SHOWN} of the range of Q, "
-        f"the model by the $L_1$ distance in the legend (mean and standard error, {len(record.seeds)} seeds)",
-        fontsize=11,
-    )
+    about = f"critic off by {SHOWN} of the range of Q; mean and standard error over {len(record.seeds)} seeds"
+    figure.suptitle(f"How far to trust a wrong model\n{about}", fontsize=11)
     if record.quick:
         figure.suptitle("QUICK LOOK: fewer seeds and horizons than the figure has", color="#b00020", fontsize=11)
     return figure
@@ -329,7 +326,7 @@ def _colours() -> list[Any]:
 
 def _legend() -> list[Line2D]:
     sizes = [
-        Line2D([], [], color=colour, lw=2, label=f"model error {error:g}")
+        Line2D([], [], color=colour, lw=2, label=f"model off by {error:g} ($L_1$)")
         for error, colour in zip(MODEL_ERRORS, _colours(), strict=True)
     ]
     return [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from matplotlib.figure import Figure
 
 from tabular import mismatch
 from tabular.fitting import Fit, fit
-from tabular.mdp import AnyMDP, with_changes
+from tabular.mdp import MDP, AnyMDP, with_changes
 from tabular.models import ModelClass, aliased_blocks, low_rank, softmax_table
 from tabular.objectives import (
     Objective,
+    finite_values,
     grid_coordinates,
     itervaml,
     mle,
@@ -48,6 +48,9 @@ from tabular.worlds.papers import maze10, two_state, wall15
 
 CLIP = 5.0
 """Limit of a divergence in the objectives that would be infinite outside the support of p; the published notebook's."""
+
+
+QUANTITIES = ("return_score", "q_error", "backup_bound", "likelihood_bound", "divergence", "lower_bound")
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,12 @@ def objectives(true: AnyMDP, alpha: float) -> dict[str, Objective]:
         "mle": mle(alpha),
         "weighted": value_weighted_mle(alpha=alpha),
         "vep": vep(policies, values, alpha=alpha),
-        "vaml": vaml(values, alpha=alpha),
+        "vaml": vaml(finite_values(values), alpha),
         "itervaml": itervaml(alpha),
         "paml": paml(alpha, temperature=10 * alpha),
         "omd_returns": omd(alpha, anneal=1200.0),
         "omd_bellman": omd(alpha, loss="bellman"),
-        "mnm": mnm(alpha, clip=CLIP),
+        "mnm": mnm(alpha * unit_of_logarithms(true), clip=CLIP),
         "vmbpo": vmbpo(alpha, clip=CLIP),
     }
     return everywhere if true.grid is None else everywhere | {"vagram": vagram(grid_coordinates(true), alpha)}
@@ -130,7 +133,7 @@ def unit_of_logarithms(true: AnyMDP) -> float:
 def measure(true: AnyMDP, found: Fit, alpha: float) -> dict[str, np.ndarray]:
     """All quantities of the map for the models of a fit, each of shape (kappas, seeds).
 
-    return_ratio      J of the model's agent over that of the best policy
+    return_score      J of the model's agent, 0 for the worst policy's and 1 for the best one's
     q_error           max |Q*_alpha - Q_hat|, and two bounds on it:
     backup_bound      max |B Q_hat - B_hat Q_hat| / (1 - gamma)             (Nikishin et al. 2021, Theorem 2 (ii))
     likelihood_bound  gamma eps_p span(r) / (2 (1 - gamma)^2)               (Theorem 2 (i), rewards known)
@@ -138,33 +141,34 @@ def measure(true: AnyMDP, found: Fit, alpha: float) -> dict[str, np.ndarray]:
     lower_bound       exp of the lower bound on log J by the model and its agent's policy, over the best return
                       (Eysenbach et al. 2021, eq. 2); 0 where the model leaves the support of p
     """
-    feasible, optimal = true.feasible, soft_solve(true, alpha)
-    best, dense = solve(true).J, true.to_dense()
-    V_hat = soft_value(found.Q, alpha)
-    eps = mismatch.backup_error(dense.P, true.r, found.P_hat, found.r_hat, V_hat, true.gamma)
-    eps_p = mismatch.transition_error(dense.P, found.P_hat)
-    bound = mismatch.likelihood_bound(0.0, eps_p, mismatch.reward_span(true.r), true.gamma)
-    error = abs(found.Q - optimal.Q, where=feasible, out=np.zeros_like(found.Q))
+    optimal, best, worst = soft_solve(true, alpha), solve(true).J, -solve(with_changes(true, r=-true.r)).J
+    lanes = [
+        _measure_one(true.to_dense(), optimal.Q, found.P_hat[at], found.r_hat[at], found.Q[at], found.pi[at], alpha)
+        | {"return_score": (found.J[at] - worst) / (best - worst)}
+        for at in np.ndindex(*found.J.shape)
+    ]
+    tables = {name: np.reshape([lane[name] for lane in lanes], found.J.shape) for name in QUANTITIES}
+    return tables | {"lower_bound": tables["lower_bound"] / best}
+
+
+def _measure_one(true: MDP, optimal, P_hat, r_hat, Q_hat, pi, alpha: float) -> dict[str, float]:
+    """The quantities of one model; `lower_bound` in units of return."""
+    gamma, feasible = true.gamma, true.feasible
+    eps = mismatch.backup_error(true.P, true.r, P_hat, r_hat, soft_value(Q_hat, alpha), gamma)
+    eps_p = mismatch.transition_error(true.P, P_hat)
     return {
-        "return_ratio": found.J / best,
-        "q_error": error.max((-2, -1)),
-        "backup_bound": mismatch.bellman_bound(eps, true.gamma),
-        "likelihood_bound": bound,
-        "divergence": kl_rows(np.broadcast_to(dense.P, found.P_hat.shape), found.P_hat, np.inf)[..., feasible].mean(-1),
-        "lower_bound": _each(found, lambda at: _lower_bound(true, found.P_hat[at], found.pi[at])) / best,
+        "q_error": abs(Q_hat - optimal)[feasible].max(),
+        "backup_bound": mismatch.bellman_bound(eps, gamma),
+        "likelihood_bound": mismatch.likelihood_bound(0.0, eps_p, mismatch.reward_span(true.r), gamma),
+        "divergence": kl_rows(true.P, P_hat, np.inf)[feasible].mean(),
+        "lower_bound": _lower_bound(true, P_hat, pi),
     }
 
 
-def _each(found: Fit, number: Callable[[tuple[int, int]], float]) -> np.ndarray:
-    """A number for each kappa and seed."""
-    shape = found.J.shape
-    return np.array([number((k, n)) for k, n in np.ndindex(*shape)]).reshape(shape)
-
-
-def _lower_bound(true: AnyMDP, q: np.ndarray, pi: np.ndarray) -> float:
+def _lower_bound(true: MDP, q: np.ndarray, pi: np.ndarray) -> float:
     """exp of the simple lower bound; 0 where its divergence is infinite."""
-    outside = (q > 0) & (true.to_dense().P == 0) & true.feasible[:, :, None]
-    return 0.0 if outside.any() else math.exp(ladder(true, q, pi).simple)
+    outside = (q > 0) & (true.P == 0) & true.feasible[:, :, None]
+    return 0.0 if outside.any() else math.exp(true.rho @ ladder(true, q, pi).simple)
 
 
 # the map, part by part
@@ -240,7 +244,7 @@ def _parts(setting: Setting) -> list[Part]:
 # the picture
 
 PANELS = (
-    ("return_ratio", "return of the agent / best return", "YlGnBu", "linear"),
+    ("return_score", "return of the agent, from the worst policy's (0) to the best one's (1)", "YlGnBu", "linear"),
     ("q_error", r"error of Q, $\max |Q^* - \hat Q|$", "YlOrRd", "log"),
     ("divergence", r"divergence, mean KL$(p \| \hat p)$ in nats", "PuRd", "log"),
     ("backup_bound", r"bound on the error of Q by one backup", "YlOrRd", "log"),
