@@ -58,14 +58,15 @@ class Counts:
         N = self.N.toarray().reshape(self.S, self.A, self.S)
         return np.concatenate([N, self.n[..., None] - N.sum(-1, keepdims=True)], -1) if self.terminating else N
 
-    def mdp(self, gamma: float, *, rho=None, unseen: str = "error", unseen_reward: float = 0.0) -> AnyMDP:
+    def mdp(self, gamma: float, *, rho=None, unseen: str = "error", unseen_reward: float = 0.0, prior=1.0) -> AnyMDP:
         """The maximum-likelihood MDP: `P_hat = N / n`, `r_hat` the mean reward.
 
         Args:
           rho: start distribution; uniform if not given.
           unseen: what state-action pairs without data become: "error" refuses them, "uniform" leads to every state
-            alike, "self_loop" stays, "infeasible" forbids them.
-          unseen_reward: the reward there, for "uniform" and "self_loop".
+            alike, "self_loop" stays, "prior" follows the mean of the Dirichlet prior, "infeasible" forbids them.
+          unseen_reward: the reward there, unless forbidden.
+          prior: Dirichlet parameters for unseen="prior", as for `sample`; all pairs with data ignore it.
 
         Raises:
           ValueError naming the pairs without data, or for an unknown `unseen`; else as `make_mdp`.
@@ -77,7 +78,7 @@ class Counts:
             raise ValueError(_never_tried(self))
         n = np.maximum(self.n, 1)
         r = np.where(missing, -np.inf if unseen == "infeasible" else unseen_reward, self.reward_sum / n)
-        kernel = sp.diags(1 / n.reshape(-1)) @ self.N + UNSEEN[unseen](missing)
+        kernel = sp.diags(1 / n.reshape(-1)) @ self.N + UNSEEN[unseen](self, prior)
         return self._make(suited(sp.csr_matrix(kernel)), r, gamma, rho)
 
     def posterior_mean(self, gamma: float, *, prior=1.0, rho=None, unseen_reward: float = 0.0) -> AnyMDP:
@@ -116,32 +117,39 @@ class Counts:
         return f"Counts({self.total} transitions, S={self.S}, A={self.A}, {missing} of {self.n.size} pairs unseen)"
 
 
-def _nothing(missing: np.ndarray) -> sp.csr_matrix:
+def _nothing(counts: Counts, prior) -> sp.csr_matrix:
     """No successors for pairs without data."""
-    return sp.csr_matrix((missing.size, len(missing)))
+    return sp.csr_matrix(counts.N.shape)
 
 
-def _uniform(missing: np.ndarray) -> sp.csr_matrix:
+def _uniform(counts: Counts, prior) -> sp.csr_matrix:
     """All states alike."""
-    S = len(missing)
-    rows = np.flatnonzero(missing)
-    return _successors(np.repeat(rows, S), np.tile(np.arange(S), len(rows)), 1 / S, missing)
+    rows = np.flatnonzero(counts.unseen)
+    return _successors(np.repeat(rows, counts.S), np.tile(np.arange(counts.S), len(rows)), 1 / counts.S, counts)
 
 
-def _self_loop(missing: np.ndarray) -> sp.csr_matrix:
+def _self_loop(counts: Counts, prior) -> sp.csr_matrix:
     """The state itself."""
-    rows = np.flatnonzero(missing)
-    return _successors(rows, rows // missing.shape[1], 1.0, missing)
+    rows = np.flatnonzero(counts.unseen)
+    return _successors(rows, rows // counts.A, 1.0, counts)
 
 
-def _successors(rows: np.ndarray, successors: np.ndarray, probability: float, missing: np.ndarray) -> sp.csr_matrix:
-    return sp.csr_matrix((np.full(len(rows), probability), (rows, successors)), shape=(missing.size, len(missing)))
+def _prior_mean(counts: Counts, prior) -> sp.csr_matrix:
+    """The mean of the Dirichlet prior."""
+    weights = _checked_prior(prior, counts)
+    means = (weights / weights.sum(-1, keepdims=True))[..., : counts.S]
+    return sp.csr_matrix(np.where(counts.unseen[..., None], means, 0.0).reshape(counts.N.shape))
 
 
-UNSEEN: dict[str, Callable[[np.ndarray], sp.csr_matrix]] = {
+def _successors(rows: np.ndarray, successors: np.ndarray, probability: float, counts: Counts) -> sp.csr_matrix:
+    return sp.csr_matrix((np.full(len(rows), probability), (rows, successors)), shape=counts.N.shape)
+
+
+UNSEEN: dict[str, Callable[[Counts, object], sp.csr_matrix]] = {
     "error": _nothing,
     "uniform": _uniform,
     "self_loop": _self_loop,
+    "prior": _prior_mean,
     "infeasible": _nothing,
 }
 
@@ -179,11 +187,13 @@ def from_transitions(
     columns = {name: _column(column, name) for name, column in columns.items()}
     _check_lengths({name: len(column) for name, column in columns.items()})
     reward = _rewards(columns["r"])
-    alive = ~_flags(columns["terminated"]) if terminated is not None else np.ones(len(reward), bool)
-    (s, s_next), states, S = _indices(
-        {"s": columns["s"], "s_next": columns["s_next"]}, [None, alive], "a state", ("S", S), ("states", states)
+    every = np.ones(len(reward), dtype=bool)
+    alive = every if terminated is None else ~_flags(columns["terminated"])
+    state, action = _Names("a state", "S", S, "states", states), _Names("an action", "A", A, "actions", actions)
+    (s, s_next), states, S = state.indices(
+        _Entries("s", columns["s"], every), _Entries("s_next", columns["s_next"], alive)
     )
-    (a,), actions, A = _indices({"a": columns["a"]}, [None], "an action", ("A", A), ("actions", actions))
+    (a,), actions, A = action.indices(_Entries("a", columns["a"], every))
     row = s * A + a
     n = np.bincount(row, minlength=S * A)
     reward_sum = np.bincount(row, weights=reward, minlength=S * A)
@@ -272,78 +282,102 @@ def _flags(terminated: np.ndarray) -> np.ndarray:
     return terminated == 1
 
 
-def _indices(
-    columns: dict[str, np.ndarray],
-    counted: list[np.ndarray | None],
-    kind: str,
-    size: tuple[str, int | None],
-    labels: tuple[str, Sequence | None],
-) -> tuple[list[np.ndarray], tuple | None, int]:
-    """Indices of each column (0 where an entry isn't counted), the labels if there are any, and their number."""
-    masks = [np.ones(len(c), bool) if m is None else m for c, m in zip(columns.values(), counted, strict=True)]
-    numeric = all(np.issubdtype(c.dtype, np.number) for c, m in zip(columns.values(), masks, strict=True) if m.any())
-    if labels[1] is None and numeric:
-        return _as_integers(columns, masks, kind, *size)
-    return _as_labels(columns, masks, kind, size, *labels)
+@dataclass(frozen=True)
+class _Entries:
+    """A column of states or actions."""
 
+    name: str
+    column: np.ndarray
+    counted: np.ndarray
+    """Mask of the entries that count: not the states after an end."""
 
-def _as_integers(
-    columns: dict[str, np.ndarray], masks: list[np.ndarray], kind: str, size_name: str, size: int | None
-) -> tuple[list[np.ndarray], None, int]:
-    indices = [_whole(name, column, mask) for (name, column), mask in zip(columns.items(), masks, strict=True)]
-    count = max(int(index.max()) for index in indices) + 1 if size is None else size
-    for name, index in zip(columns, indices, strict=True):
-        wrong = (index < 0) | (index >= count)
+    @property
+    def numeric(self) -> bool:
+        """Whether those that count are numbers."""
+        return np.issubdtype(self.column.dtype, np.number) or not len(self.column[self.counted])
+
+    def whole(self) -> np.ndarray:
+        """As integers, 0 where they don't count (a data frame holds floats where some are missing)."""
+        entries = np.zeros(len(self.column), np.float64 if self.column.dtype.kind == "f" else np.int64)
+        entries[self.counted] = self.column[self.counted]
+        wrong = ~(np.isfinite(entries) & (entries == np.floor(entries)))
         if wrong.any():
             i = int(wrong.argmax())
-            last = "" if size is None else f" to {count - 1}, since {size_name} = {size}"
-            raise ValueError(f"{name}[{i}] = {index[i]}, expected {kind} from 0{last}{_count(wrong)}.")
-    return indices, None, count
+            raise ValueError(
+                f"{self.name}[{i}] = {entries[i]}, expected an integer{_count(wrong)}. If these are labels, list all."
+            )
+        return entries.astype(np.int64)
+
+    def looked_up(self, table: dict) -> np.ndarray:
+        """Indices of labels, 0 where they don't count and -1 where the table hasn't got them."""
+        return self._filled([table.get(label, -1) for label in self.column[self.counted].tolist()])
+
+    def entered(self, table: dict) -> np.ndarray:
+        """Indices of labels; new ones are entered into the table."""
+        return self._filled([table.setdefault(label, len(table)) for label in self.column[self.counted].tolist()])
+
+    def _filled(self, indices: list[int]) -> np.ndarray:
+        filled = np.zeros(len(self.column), dtype=np.int64)
+        filled[self.counted] = indices
+        return filled
 
 
-def _whole(name: str, column: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A column of numbers as integers, 0 where it isn't counted (a data frame holds floats where some are missing)."""
-    if not mask.any():
-        return np.zeros(len(column), dtype=np.int64)
-    column = np.where(mask, column, 0)
-    wrong = ~(np.isfinite(column) & (column == np.floor(column)))
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise ValueError(
-            f"{name}[{i}] = {column[i]}, expected an integer{_count(wrong)}. If these are labels, list all of them."
-        )
-    return column.astype(np.int64)
+@dataclass(frozen=True)
+class _Names:
+    """What the states or the actions of the data are called, and how many there are, as far as was said."""
 
+    kind: str
+    size_name: str
+    size: int | None
+    labels_name: str
+    labels: Sequence | None
 
-def _as_labels(
-    columns: dict[str, np.ndarray],
-    masks: list[np.ndarray],
-    kind: str,
-    size: tuple[str, int | None],
-    labels_name: str,
-    labels: Sequence | None,
-) -> tuple[list[np.ndarray], tuple, int]:
-    table = {} if labels is None else {label: i for i, label in enumerate(labels)}
-    if labels is not None and len(table) != len(labels):
-        raise ValueError(f"{labels_name} holds a label twice: {len(labels)} labels, {len(table)} different ones.")
-    indices = []
-    for (name, column), mask in zip(columns.items(), masks, strict=True):
-        entries = column[mask].tolist()
-        if labels is None:
-            found = np.array([table.setdefault(label, len(table)) for label in entries], dtype=np.int64)
-        else:
-            found = np.array([table.get(label, -1) for label in entries], dtype=np.int64)
-        if (found < 0).any():
-            i = int(np.flatnonzero(mask)[(found < 0).argmax()])
-            raise ValueError(f"{name}[{i}] = {column[i]!r}, expected {kind} listed in {labels_name}.")
-        index = np.zeros(len(column), dtype=np.int64)
-        index[mask] = found
-        indices.append(index)
-    if size[1] is not None and size[1] != len(table):
-        raise ValueError(
-            f"{size[0]} = {size[1]}, but the data hold {len(table)} different labels. List all as {labels_name}=..."
-        )
-    return indices, tuple(table), len(table)
+    def indices(self, *columns: _Entries) -> tuple[list[np.ndarray], tuple | None, int]:
+        """Indices of the columns' entries, the labels if there are any, and their number."""
+        if self.labels is not None:
+            return self._of_listed(columns, tuple(self.labels))
+        if all(column.numeric for column in columns):
+            return self._of_integers(columns)
+        table: dict = {}
+        indices = [column.entered(table) for column in columns]
+        self._check_number(len(table))
+        return indices, tuple(table), len(table)
+
+    def _of_integers(self, columns: tuple[_Entries, ...]) -> tuple[list[np.ndarray], None, int]:
+        indices = [column.whole() for column in columns]
+        size = max(int(index.max()) for index in indices) + 1 if self.size is None else self.size
+        for column, index in zip(columns, indices, strict=True):
+            wrong = (index < 0) | (index >= size)
+            if wrong.any():
+                i = int(wrong.argmax())
+                last = "" if self.size is None else f" to {size - 1}, since {self.size_name} = {size}"
+                raise ValueError(f"{column.name}[{i}] = {index[i]}, expected {self.kind} from 0{last}{_count(wrong)}.")
+        return indices, None, size
+
+    def _of_listed(self, columns: tuple[_Entries, ...], labels: tuple) -> tuple[list[np.ndarray], tuple, int]:
+        table = {label: i for i, label in enumerate(labels)}
+        if len(table) != len(labels):
+            raise ValueError(
+                f"{self.labels_name} holds a label twice: {len(labels)} labels, {len(table)} different ones."
+            )
+        self._check_number(len(table))
+        indices = [column.looked_up(table) for column in columns]
+        for column, index in zip(columns, indices, strict=True):
+            wrong = index < 0
+            if wrong.any():
+                i = int(wrong.argmax())
+                raise ValueError(
+                    f"{column.name}[{i}] = {column.column[i]!r}, expected {self.kind} listed in {self.labels_name}"
+                    f"{_count(wrong)}."
+                )
+        return indices, labels, len(labels)
+
+    def _check_number(self, labels: int) -> None:
+        if self.size is not None and self.size != labels:
+            raise ValueError(
+                f"{self.size_name} = {self.size}, but there are {labels} different labels. List all as "
+                f"{self.labels_name}=..., and leave {self.size_name} out."
+            )
 
 
 def _count(wrong: np.ndarray) -> str:
@@ -358,7 +392,7 @@ def _never_tried(counts: Counts) -> str:
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return (
         f"{len(pairs)} of {counts.n.size} state-action pairs have no data: {named}{more}. Say what they become with "
-        "unseen='uniform', 'self_loop' or 'infeasible', or use posterior_mean."
+        "unseen='uniform', 'self_loop', 'prior' or 'infeasible', or use posterior_mean."
     )
 
 

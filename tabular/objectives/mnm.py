@@ -46,12 +46,17 @@ def mnm(alpha: float = 0.01, *, kl_weight: float = 1.0, clip: float | None = Non
     the MDP with transitions q and the reward in brackets; its derivative is exact (`Optimistic`). The agent of a fit
     plans in that MDP. Without a norm bound, and as alpha goes to 0, the optimum is that of
 
-        V(s) = max_a [ (1 - gamma) log(r / (1 - gamma)) + w log sum_t p(t|s, a) e^{gamma V(t) / w} ],   q ~ p e^{gamma V / w}
+        V(s) = max_a [ (1 - gamma) log(r / (1 - gamma)) + w log sum_t p(t|s, a) e^{gamma V(t) / w} ]
+
+    and the best model is `q ~ p e^{gamma V / w}`.
 
     Rewards must be positive. L doesn't change its argmax with their unit, but it does when they are shifted.
 
     Args:
-      alpha: temperature of the agent, in nats: rewards are logarithms here.
+      alpha: temperature of the agent, in nats: rewards are logarithms here. At a small one the rows of actions that
+        the agent doesn't take have no slope, and a fit ends at the best model of a bad policy: of 20 fits of four
+        random MDPs, at 0.01 one came within 0.001 of the optimum and most ended 0.2 to 0.7 below it; at 0.1 all came
+        within 0.003, at 0.3 within 1e-5.
       kl_weight: w. 1 as printed; `mdp.gamma` is a tighter lower bound, and no smaller w is one.
       clip: limit of KL(q || p) of a row, in nats, for models that put mass where p has none; then L is no bound. 5 in
         the code published with the paper (Figure 2b). A row beyond the limit pays a constant and isn't drawn back to p.

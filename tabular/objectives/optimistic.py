@@ -19,7 +19,7 @@ from tabular.probability import kl_rows
 class Optimistic(Objective):
     """The model q and the agent's policy pi maximise one value, together:
 
-        max_pi  E_q,pi sum_t gamma^t [ reward(s_t, a_t) - weight KL(q(.|s_t, a_t) || p(.|s_t, a_t)) + alpha H(pi(.|s_t)) ]
+        max_pi  E_q,pi sum_t gamma^t [ reward - weight KL(q(.|s_t, a_t) || p(.|s_t, a_t)) + alpha H(pi(.|s_t)) ]
 
     which is the soft-optimal value of the MDP `imagined`, averaged over the start. The loss is minus this value, and
     its derivative is exact: that of the first two terms with the soft-optimal policy held constant (envelope theorem).
@@ -81,6 +81,6 @@ def _check_support(p: np.ndarray, q: np.ndarray) -> None:
         s, a, t = np.argwhere(outside)[0]
         raise ValueError(
             f"the model has q[{s}, {a}, {t}] = {q[s, a, t]:g} where p is 0, so that KL(q || p) is infinite; "
-            f"{outside.any(-1).sum()} of {p.shape[0] * p.shape[1]} rows are so. Keep the model to the support of p with "
-            "softmax_table(on_support=True), or limit the divergence of a row with clip=5.0."
+            f"{outside.any(-1).sum()} of {p.shape[0] * p.shape[1]} rows are so. Keep the model to the support of p "
+            "with softmax_table(on_support=True), or limit the divergence of a row with clip=5.0."
         )

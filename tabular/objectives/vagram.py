@@ -35,8 +35,8 @@ class Coordinates:
         return f"coordinates(shape={self.points.shape})"
 
     def gradient(self, V: jax.Array) -> jax.Array:
-        """`dV/dx_i` at each state, shape (S, n): central differences, one-sided at borders and walls, 0 in between
-        two of them."""
+        """`dV/dx_i` at each state, shape (S, n): central differences, one-sided at borders and walls, 0 between two
+        of them."""
         return (V[self.ahead] - V[self.behind]) / self.width
 
 
@@ -88,8 +88,8 @@ def vagram(coordinates: Coordinates | Any, alpha: float = 0.01, *, of_mean: bool
         a sample    x_hat = x(u), u ~ p_hat, in expectation (default). Linear in p_hat: the minimum is the one
                     successor that predicts best, so that a deterministic kernel is found exactly wherever V_hat has a
                     slope along every axis, and of a stochastic one a deterministic summary (the collapse of variances);
-        the mean    x_hat = sum_u p_hat(u) x(u). It determines the mean only, n of the S - 1 numbers of a row: any mixture
-                    of far-away states with this mean is as good, and plans otherwise.
+        the mean    x_hat = sum_u p_hat(u) x(u). It determines the mean only, n of the S - 1 numbers of a row: any
+                    mixture of far-away states with this mean is as good, and plans otherwise.
 
     In a stochastic MDP the loss isn't 0 in the true model, nor is the true model its minimum: the best x_hat_i is the
     mean of x_i weighted with the squared slopes. Where V_hat is flat along an axis, the prediction along it is free.

@@ -60,9 +60,9 @@ def vep(policies: Any, values: Any, alpha: float = 0.01) -> VEP:
         B_pi V(s) = sum_a pi(a|s) (r(s, a) + gamma sum_t p(t|s, a) V(t))
 
     with B_hat_pi that of the model. At 0 the model is value equivalent on both sets, and then on the affine span of
-    the value functions as well (on the linear one only if rewards agree too). With all policies and all V it is the true
-    MDP; with V^pi of all deterministic policies (`deterministic_policies`, `policy_values`) it still has the true MDP's
-    Q* and optimal policies (at alpha = 0).
+    the value functions as well (on the linear one only if rewards agree too). With all policies and all V it is the
+    true MDP; with V^pi of all deterministic policies (`deterministic_policies`, `policy_values`) it still has the true
+    MDP's Q* and optimal policies (at alpha = 0).
 
     Args:
       policies: probabilities, shape (n, S, A).

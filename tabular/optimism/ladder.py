@@ -35,7 +35,7 @@ from tabular.optimism.objective import check_endless, check_model, divergence, i
 from tabular.optimism.optimal import log_mean_exp, whole
 from tabular.probability import log_reward, tilt
 
-STEPS = 1_000_000
+MOST_TIMES = 1_000_000
 """The longest horizon that the bounds over learned times are summed to."""
 ROUNDS = 200
 """Linear solves of the stopping bound; 3 to 8 are usual."""
@@ -92,8 +92,8 @@ def tight(mdp: AnyMDP, q, pi, *, tol: float = 1e-12) -> np.ndarray:
 
         logsumexp_t l_t,   l_t = t log gamma + E_q[log r_t] - sum_{k < t} E_q[KL_k].
 
-    The best q(H) is softmax l. Times are summed until those left can add no more than `tol` to any state's bound.
-    Raises as `ladder`.
+    The best q(H) is softmax l. Times are summed until those left can add no more than `tol`. Raises as
+    `ladder`.
     """
     check_endless(mdp)
     check_tol(tol)
@@ -101,12 +101,10 @@ def tight(mdp: AnyMDP, q, pi, *, tol: float = 1e-12) -> np.ndarray:
     chain = (pi[:, None, :] @ q)[:, 0]
     reward, price = policy_value(log_reward(mdp.r), pi), policy_value(divergence(mdp, q), pi)
     bound, spent = np.full(mdp.S, -np.inf), np.zeros(mdp.S)
-    for t in range(STEPS):
+    for t in range(times(mdp, tol)):
         bound = np.logaddexp(bound, _discount(mdp, t) + reward - spent)
-        if _all_summed(mdp, bound, t, tol):
-            return bound
         reward, spent, price = chain @ reward, spent + price, chain @ price
-    raise NotConverged(f"after {STEPS} steps the times left could add more than tol = {tol:g}. Ask for more.", bound)
+    return bound
 
 
 def horizon_conditioned(mdp: AnyMDP, pi, *, tol: float = 1e-12) -> np.ndarray:
@@ -120,24 +118,30 @@ def horizon_conditioned(mdp: AnyMDP, pi, *, tol: float = 1e-12) -> np.ndarray:
     check_endless(mdp)
     check_tol(tol)
     mdp, pi = mdp.to_dense(), policy_matrix(mdp, pi)
-    F, bound = policy_value(log_reward(mdp.r), pi), np.full(mdp.S, -np.inf)
-    for t in range(STEPS):
+    p, F, bound = whole(mdp), policy_value(log_reward(mdp.r), pi), np.full(mdp.S, -np.inf)
+    for t in range(times(mdp, tol)):
         bound = np.logaddexp(bound, _discount(mdp, t) + F)
-        if _all_summed(mdp, bound, t, tol):
-            return bound
-        F = policy_value(log_mean_exp(whole(mdp), F), pi)
-    raise NotConverged(f"after {STEPS} steps the times left could add more than tol = {tol:g}. Ask for more.", bound)
+        F = policy_value(log_mean_exp(p, F), pi)
+    return bound
+
+
+def times(mdp: MDP, tol: float) -> int:
+    """How many times to sum over: those left can add `gamma^H max r / (1 - gamma) <= tol min r`, at most `tol` in log.
+
+    Raises NotConverged for more than a million.
+    """
+    if mdp.gamma == 0:
+        return 1
+    ratio = mdp.r[mdp.feasible].min() / mdp.largest_reward
+    count = math.ceil(math.log(tol * (1 - mdp.gamma) * ratio) / math.log(mdp.gamma))
+    if count > MOST_TIMES:
+        raise NotConverged(f"tol = {tol:g} takes {count} times to sum over, more than {MOST_TIMES}. Ask for a larger tol.")
+    return max(count, 1)
 
 
 def _discount(mdp: MDP, t: int) -> float:
     """`t log gamma`, also at gamma = 0."""
     return 0.0 if t == 0 else t * math.log(mdp.gamma) if mdp.gamma else -math.inf
-
-
-def _all_summed(mdp: MDP, bound: np.ndarray, t: int, tol: float) -> bool:
-    """Whether rewards later than t can raise no state's bound by more than `tol`."""
-    largest = math.log(mdp.largest_reward)
-    return _discount(mdp, t + 1) - math.log(1 - mdp.gamma) + largest <= bound.min() + math.log(tol)
 
 
 @dataclass(frozen=True)

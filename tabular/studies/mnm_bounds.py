@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tabular.evaluate import evaluate
-from tabular.mdp import MDP, make_mdp
+from tabular.mdp import MDP, AnyMDP, make_mdp
 from tabular.optimism import (
     Loop,
     Objective,
@@ -39,7 +39,7 @@ from tabular.worlds.papers import maze10, risk3
 
 NOTEBOOK = "the authors' notebook"
 QUICK = "QUICK LOOK: fewer points than the figure has"
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#555555"
 
 # Figure 3a
 
@@ -101,14 +101,17 @@ def fig3a(*, quick: bool = False, progress: bool = False, iterations: int = ROUN
     )
 
 
-def _optimum_3a(world: MDP, method: str, objective: Objective) -> dict[str, Any]:
+def _optimum_3a(world: AnyMDP, method: str, objective: Objective) -> dict[str, Any]:
     """The objective's exact optimum, by its contraction, and what its policy returns."""
     if method == "Q-learning":
         best = solve(world)
-        return {"V_left": best.V[0], "V_middle": best.V[1], "V_right": best.V[2], "return": best.J}
+        return _three(best.V) | {"return": best.J}
     best = optimum(world, mnm(world) if method == "MnM" else objective)
-    V = {"V_left": float(best.V[0]), "V_middle": float(best.V[1]), "V_right": float(best.V[2])}
-    return V | {"return": evaluate(world, best.pi).J}
+    return _three(best.V) | {"return": evaluate(world, best.pi).J}
+
+
+def _three(V: np.ndarray) -> dict[str, float]:
+    return dict(zip(("V_left", "V_middle", "V_right"), V.tolist(), strict=True))
 
 
 def _differences_3a(values: Mapping[str, float], exact: list[dict[str, Any]], risk: list[dict[str, float]]):
@@ -146,7 +149,7 @@ def draw_fig3a(record: Record) -> Figure:
         left.text(value, 2.42, f"always {name}", ha="center", va="bottom", fontsize=8.5)
     left.set(xlabel="return from the middle state", xlim=(0, 500), ylim=(-0.5, 2.4))
     left.spines[["top", "right"]].set_visible(False)
-    left.set_title("VMBPO goes where the wind blows", loc="left", fontsize=11, pad=18)
+    left.set_title("VMBPO takes the risk and earns less", loc="left", fontsize=11, pad=18)
     risk = record.tables["risk"]
     eta = [row["eta"] for row in risk]
     both = {name: Curve(eta, [row[name] for row in risk]) for name in ("left", "right")}
@@ -154,7 +157,7 @@ def draw_fig3a(record: Record) -> Figure:
         {"go left": both["left"], "go right": both["right"]},
         x_label=r"risk parameter $\eta$ of VMBPO",
         y_label="believed return from the middle state",
-        title="The more risk it seeks, the more it believes in the right",
+        title="Which way VMBPO goes depends on its risk parameter",
         ax=right,
     )
     right.set_xscale("log")
@@ -176,10 +179,10 @@ PUBLISHED_3B = {
 """First and last value of each curve."""
 LABELS = {
     "log_vmbpo": "log VMBPO objective",
-    "log_model_return": "log return in the model",
     "log_true": "log return, true",
     "tight_bound": "MnM, tight bound (eq. 10)",
     "simple_bound": "MnM, simple bound (eq. 2)",
+    "log_model_return": "log return in the model",
 }
 
 
@@ -321,9 +324,11 @@ def draw_fig3b(record: Record) -> Figure:
         curves(series, x_label="round of the published loop", y_label="value at the start", title=title, ax=ax)
         ax.xaxis.get_major_locator().set_params(integer=True)
     exact = {row["quantity"]: row["value"] for row in record.tables["exact"]}
-    for name in ("optimal log return", "eq. 2 at its optimum"):
+    last = record.column("iteration").max()
+    for name, side in (("optimal log return", "bottom"), ("eq. 2 at its optimum", "top")):
         right.axhline(exact[name], color=GREY, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
-        right.text(0, exact[name] + 0.002, name, fontsize=8.5, color=GREY, va="bottom")
+        y = exact[name] + (0.003 if side == "bottom" else -0.003)
+        right.text(last, y, name, fontsize=8.5, color=GREY, ha="right", va=side)
     right.set_ylabel("")
     if record.quick:
         figure.suptitle(QUICK, color="#b00020", fontsize=11)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib import colormaps
@@ -17,6 +17,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from tabular.evaluate import evaluate
+from tabular.geometry import Grid
 from tabular.mdp import MDP
 from tabular.optimism import Loop, Objective, best_response, block_average, mnm, optimum, rounds
 from tabular.optimism.objective import divergence
@@ -26,7 +27,13 @@ from tabular.studies.record import Difference, Published, Record, bar, versions
 from tabular.worlds.papers import maze10, wall15
 
 NOTEBOOK = "the authors' notebook"
-LEARNED, TRUE = "#d55e00", "#0072b2"
+PATH = "#d55e00"
+
+
+def cells_of(world: MDP) -> Grid:
+    """The geometry of a world that has one."""
+    return cast(Grid, world.grid)
+
 
 # Figure 2a right
 
@@ -91,9 +98,8 @@ def _transitions(world: MDP, q: np.ndarray):
 
 def _states(world: MDP, q: np.ndarray, V: np.ndarray, action: np.ndarray):
     KL = divergence(world, q)
-    assert world.grid is not None
-    for s, (row, column) in enumerate(world.grid.cells):
-        wall = (row, column) in world.grid.walls
+    for s, (row, column) in enumerate(cells_of(world).cells):
+        wall = (row, column) in cells_of(world).walls
         yield {"state": s, "row": row, "column": column, "wall": wall} | {
             "V": float(V[s]),
             "KL": float(KL[s].mean()),
@@ -266,18 +272,17 @@ def _loop(world: MDP, arm: str, clip: float) -> Loop:
     """The published loop of an arm: without its classifier the divergence costs nothing."""
     objective = Objective(mnm(world, constant=False).reward, 0.0 if arm == "block_no_classifier" else 1.0)
     loop = Loop(objective, clip=clip, tol=0.0, iterations=ROUNDS)
-    if arm == "exact" or world.grid is None:
+    if arm == "exact":
         return loop
-    return replace(loop, capacity=partial(block_average, grid=world.grid, block=BLOCK))
+    return replace(loop, capacity=partial(block_average, grid=cells_of(world), block=BLOCK))
 
 
 def _path(world: MDP, action: np.ndarray) -> list[tuple[int, int]]:
     """Cells of a policy's path through the deterministic world, until the goal or the first cell seen twice."""
-    assert world.grid is not None
     state, path = int(world.rho.argmax()), []
-    while world.grid.cells[state] not in path:
-        path.append(world.grid.cells[state])
-        if path[-1] in world.grid.goals:
+    while cells_of(world).cells[state] not in path:
+        path.append(cells_of(world).cells[state])
+        if path[-1] in cells_of(world).goals:
             break
         state = int(world.P[state, action[state]].argmax())
     return path
@@ -285,8 +290,7 @@ def _path(world: MDP, action: np.ndarray) -> list[tuple[int, int]]:
 
 def _arm_row(world: MDP, arm: str, action: np.ndarray) -> dict[str, Any]:
     path = _path(world, action)
-    assert world.grid is not None
-    reached = path[-1] in world.grid.goals
+    reached = path[-1] in cells_of(world).goals
     steps = float(len(path) - 1) if reached else math.inf
     return {"arm": arm, "steps_to_goal": steps, "true_return": evaluate(world, action).J, "reached": reached}
 
@@ -302,9 +306,8 @@ def _paths_by_round(world: MDP, clip: float) -> list[dict[str, Any]]:
 
 
 def _penalty(world: MDP, runs: Mapping[str, Any]):
-    assert world.grid is not None
     for arm, run in runs.items():
-        for s, (row, column) in enumerate(world.grid.cells):
+        for s, (row, column) in enumerate(cells_of(world).cells):
             yield {"arm": arm, "row": row, "column": column, "KL": float(run.last.KL[s].mean())}
 
 
@@ -371,5 +374,5 @@ def draw_fig2b(record: Record) -> Figure:
 def _draw_path(ax: Axes, path: Sequence[Mapping[str, Any]]) -> None:
     rows, columns = [step["row"] for step in path], [step["column"] for step in path]
     ax.plot(columns, rows, color="white", linewidth=4.5, zorder=5, solid_joinstyle="round")
-    ax.plot(columns, rows, color=LEARNED, linewidth=2.4, zorder=5.5, solid_joinstyle="round")
-    ax.plot(columns[-1], rows[-1], "o", color=LEARNED, markeredgecolor="white", markersize=8, zorder=5.6)
+    ax.plot(columns, rows, color=PATH, linewidth=2.4, zorder=5.5, solid_joinstyle="round")
+    ax.plot(columns[-1], rows[-1], "o", color=PATH, markeredgecolor="white", markersize=8, zorder=5.6)

@@ -139,18 +139,16 @@ def _published(numbers: Mapping[int, float], found: Fit, ours: np.ndarray, quant
 # Where paper and code disagree, in both figures
 
 
-def _norm(fits: Fits, name: str, method: str, values: Callable[[Fit], np.ndarray]) -> Difference:
+def _norm(fits: Fits, quantity: str, method: str, values: Callable[[Fit], np.ndarray]) -> Difference:
     k = _compared(fits["authors", method])
-    shown = [
-        f"{projection} {values(found)[k].mean():.3f}" for (projection, other), found in fits.items() if other == method
-    ]
+    shown = [f"{name} {values(fits[name, method])[k].mean():.3f}" for name in BOUNDED if (name, method) in fits]
     return Difference(
         "norm that bounds the model",
         "one Euclidean norm of all logits and rewards (eq. 8)",
         "logits and rewards are scaled each alone, with the first slice of each divided by alpha",
         "authors is what made the figure; paper_raw and paper_scaled have the norm of eq. 8, with raw logits or with "
         "the quotient as parameters",
-        f"mean {name} of {method} at kappa = {KAPPAS[COMPARED]:.3f}: " + ", ".join(shown[:3]),
+        f"mean {quantity} of {method} at kappa = {KAPPAS[COMPARED]:.3f}: " + ", ".join(shown),
     )
 
 

@@ -56,8 +56,8 @@ def exact_mle(kappa: float, projection: str = "paper_scaled") -> Member:
 
     Args:
       kappa: bound on the norm, 0 or more.
-      projection: `paper_scaled` for the one norm of all parameters (eq. 8), `authors` for the two norms of the published
-        code; see `models.softmax_table`.
+      projection: `paper_scaled` for the one norm of all parameters (eq. 8), `authors` for the two norms of the
+        published code; see `models.softmax_table`.
 
     Raises:
       ValueError for another projection, or a kappa that is negative or infinite.

@@ -106,7 +106,7 @@ def test_from_table_reads_named_columns():
         ({"states": [0, 1, 1]}, r"states holds a label twice: 3 labels, 2 different"),
         (
             {"s": ["x", "y", "x"], "s_next": ["x", "y", "x"], "S": 3},
-            r"S = 3, but the data hold 2 different labels. List all as states=",
+            r"S = 3, but there are 2 different labels. List all as states=",
         ),
         ({"r": [[1], [2], [3]]}, r"r has shape \(3, 1\), expected a column"),
     ],
@@ -157,11 +157,14 @@ def test_mdp_treats_unseen_pairs_as_asked_and_names_them():
     np.testing.assert_array_equal(loop.P[2], [[0, 0, 1], [0, 0, 1]])
     assert loop.r[2, 0] == 0
     np.testing.assert_array_equal(loop.P[1, 1], [0, 0, 1])
+    prior = counts.mdp(0.9, unseen="prior", prior=[1.0, 2.0, 5.0]).to_dense()
+    np.testing.assert_allclose(prior.P[0, 1], [1 / 8, 2 / 8, 5 / 8])
+    np.testing.assert_array_equal(prior.P[0, 0], [0, 1, 0])
     with pytest.raises(ValueError, match=r"state 2 has no feasible action"):
         counts.mdp(0.9, unseen="infeasible")
     seen = from_transitions([0, 1, 1], [0, 0, 1], [1, 2, 3], [1, 0, 1]).mdp(0.9, unseen="infeasible")
     np.testing.assert_array_equal(seen.feasible, [[True, False], [True, True]])
-    with pytest.raises(ValueError, match="unseen = 'zero', expected one of error, uniform, self_loop, infeasible"):
+    with pytest.raises(ValueError, match="unseen = 'zero', expected one of error, uniform, self_loop, prior, infeasible"):
         counts.mdp(0.9, unseen="zero")
 
 

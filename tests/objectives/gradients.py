@@ -1,7 +1,7 @@
 """Losses and their derivatives against an independent formula: a complex step, or differences along directions.
 
 A `reference(true, P, r)` gets the true MDP and the model as host arrays and returns the loss as a function of (P, r)
-written in NumPy, fit for complex arrays; what the objective takes as a constant is computed from the model it was given.
+written in NumPy, fit for complex arrays; what the objective takes as a constant is computed from that model.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def infeasible_problem() -> tuple[MDP, Theta]:
 
 def host(true: MDP) -> MDP:
     """The MDP with NumPy arrays."""
-    return make_mdp(np.asarray(true.P), np.asarray(true.r), gamma=float(true.gamma), rho=np.asarray(true.rho))
+    return make_mdp(
+        np.asarray(true.P), np.asarray(true.r), gamma=float(true.gamma), rho=np.asarray(true.rho)
+    ).to_dense()
 
 
 def soft_values(true: MDP, P: np.ndarray, r: np.ndarray, alpha: float) -> np.ndarray:
@@ -111,12 +113,12 @@ def assert_class_slope(objective: Objective, reference: Reference, true: MDP, mo
         way = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), theta)
 
         def along(h, way=way):
-            moved = jax.tree.map(lambda x, v: x + h * v, theta, way)
+            moved = jax.tree.map(lambda x, d: x + h * d, theta, way)
             return np.real(loss(*(np.asarray(x) for x in model(moved))))
 
         h = 2e-3
         difference = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
-        terms = [np.asarray(g * v).ravel() for g, v in zip(jax.tree.leaves(slope), jax.tree.leaves(way), strict=True)]
+        terms = [np.asarray(x).ravel() for x in jax.tree.leaves(jax.tree.map(jnp.multiply, slope, way))]
         found = np.concatenate(terms)
         np.testing.assert_allclose(found.sum(), difference, atol=2e-7 * abs(found).sum())
 

@@ -12,6 +12,7 @@ from tabular.objectives import mle
 from tabular.objectives.itervaml import itervaml
 from tabular.objectives.vaml import finite_values, vaml
 from tabular.worlds.papers import maze10, two_state
+from tabular.worlds.random import dirichlet
 from tests.objectives.gradients import (
     assert_class_slope,
     assert_leaves_infeasible_actions_out,
@@ -103,9 +104,10 @@ def test_itervaml_leaves_infeasible_actions_out():
 # where fits come to rest
 
 
+@pytest.mark.slow
 def test_itervaml_fit_of_a_table_plans_as_in_the_true_mdp_with_another_model():
     """One V leaves a row of three states one free number."""
-    world = tb.worlds.random.dirichlet(3, 2, gamma=0.9, seed=3, concentration=5.0)
+    world = dirichlet(3, 2, gamma=0.9, seed=3, concentration=5.0)
     found = fit(world, itervaml(0.1), softmax_table("none", alpha=1.0), seeds=range(2), lr=0.03, steps=1000)
     assert (found.history.loss[0, :, -1] < 1e-7).all()
     np.testing.assert_allclose(found.Q[0], np.stack([tb.soft_solve(world, 0.1).Q] * 2), atol=2e-3)

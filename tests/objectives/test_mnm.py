@@ -32,11 +32,11 @@ def test_imagined_return_is_the_published_bound(unit):
     """Both bounds of a stored policy and model, by an independent implementation; inputs are rounded to 10 digits."""
     true, case, pi = to_device(positive(unit)), unit["bound_case"], jnp.asarray(unit["bound_case"]["policy"])
     q = MDP(jax.nn.softmax(jnp.asarray(unit["model_logits"])), true.r, true.gamma, true.rho)
-    rounding = 1e-10 * float((q.P / true.P).max()) / (1 - true.gamma) ** 2
+    rounding = 1e-10 * float((q.P / true.P).max()) / (1 - true.gamma)
     for weight, name in ((1.0, "simple_bound_paper"), (unit["gamma"], "simple_bound_gammaKL")):
         found = policy_v(mnm(kl_weight=weight).imagined(true, q), pi)
         np.testing.assert_allclose(found, case[name], atol=rounding)
-        assert rounding < 1e-5 < abs(np.subtract(case["simple_bound_paper"], case["simple_bound_gammaKL"])).min()
+        assert 100 * rounding < abs(np.subtract(case["simple_bound_paper"], case["simple_bound_gammaKL"])).min()
 
 
 @pytest.mark.parametrize("i", range(20))

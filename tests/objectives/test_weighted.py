@@ -96,7 +96,7 @@ def test_value_weighted_mle_with_given_weights_is_least_at_the_truth():
 
 
 def test_value_weighted_mle_doesnt_look_where_weights_are_zero():
-    true, theta = problem(2)
+    true, _ = problem(2)
     weights = np.ones((4, 2))
     weights[1, 0] = 0
     P = np.array(true.P)
@@ -105,6 +105,7 @@ def test_value_weighted_mle_doesnt_look_where_weights_are_zero():
     assert loss_at(mle(), true, P, true.r) == np.inf
 
 
+@pytest.mark.slow
 def test_value_weighted_mle_by_value_tilts_the_best_model_towards_large_values():
     """A fit ends at `p |V| / sum p |V|` with its own V, off the truth; a deterministic truth stays the best."""
     world = tb.with_changes(

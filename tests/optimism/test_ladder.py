@@ -248,3 +248,5 @@ def test_ladder_refuses_what_has_no_bound():
         stopping_value(mdp, 0.0, mdp.P, pi)
     with pytest.raises(ValueError, match="tol"):
         tight(mdp, mdp.P, pi, tol=0.0)
+    with pytest.raises(tb.NotConverged, match="times to sum over, more than 1000000"):
+        tight(tb.with_changes(mdp, gamma=0.99999), mdp.P, pi)

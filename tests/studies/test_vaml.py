@@ -18,7 +18,7 @@ WHERE = [(*key, size) for key, setting in study.SETTINGS.items() for size in set
 
 
 def test_measured_of_the_truth_has_no_error_and_of_a_shared_row_those_of_its_formulas():
-    world = two_state()
+    world = two_state().to_dense()
     best = tb.solve(world)
     rows = np.broadcast_to([0.72, 0.28], (2, 2, 2))
     P_hat = np.stack([world.P, rows])[None]

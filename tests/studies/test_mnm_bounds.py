@@ -1,0 +1,170 @@
+"""Figures 3a and 3b and Table 1 of Eysenbach et al. 2021: published numbers, the record, the pictures."""
+
+import csv
+import io
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tabular.evaluate import evaluate
+from tabular.optimism import exact_values
+from tabular.studies import mnm_bounds as study
+from tabular.studies.record import Record, to_csv, to_json
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference/tabular_figures.json").read_text())
+
+
+@cache
+def fig3a() -> Record:
+    return study.fig3a()
+
+
+@cache
+def fig3b() -> Record:
+    return study.fig3b()
+
+
+@cache
+def table1() -> Record:
+    return study.table1(quick=True)
+
+
+# Figure 3a
+
+
+def test_fig3a_values_are_the_published_ones():
+    known = REFERENCE["mnm_fig3a"]
+    for row in fig3a().rows:
+        assert row["value"] == pytest.approx(known["value_start"][row["method"]], abs=1e-3)
+    assert fig3a().settings["return_left"] == pytest.approx(known["exact_policy_value"]["left"])
+    assert fig3a().settings["return_right"] == pytest.approx(known["exact_policy_value"]["right"])
+    assert all(number.off < 1e-3 for number in fig3a().published)
+
+
+def test_fig3a_after_more_rounds_has_the_exact_returns():
+    values = study.fig3a(quick=True, iterations=100).column("value")
+    np.testing.assert_allclose(values, [451, 451, 320.3448275862069], atol=1e-9)
+
+
+def test_fig3a_risk_turns_from_left_to_right_once():
+    risk = fig3a().tables["risk"]
+    right = np.array([row["right"] > row["left"] for row in risk])
+    assert not right[0] and right[-1] and (np.diff(right.astype(int)) >= 0).all()
+    (at_one,) = [row for row in risk if row["eta"] == pytest.approx(1)]
+    exact = {row["method"]: row for row in fig3a().tables["exact"]}
+    assert at_one["right"] == pytest.approx(exact["VMBPO"]["V_middle"]) == pytest.approx(453.761675, abs=1e-6)
+    assert exact["MnM"]["V_middle"] == pytest.approx(5.823406, abs=5e-7)
+
+
+def test_fig3a_csv_and_picture():
+    header, *rows = csv.reader(io.StringIO(to_csv(fig3a().rows)))
+    assert header == ["method", "value"] and [row[0] for row in rows] == ["Q-learning", "MnM", "VMBPO"]
+    left, right = study.draw_fig3a(fig3a()).axes
+    widths = sorted(patch.get_extents().transformed(left.transData.inverted()).width for patch in left.patches)
+    np.testing.assert_allclose(widths, sorted(fig3a().column("value")))
+    assert right.get_xscale() == "log"
+    assert "QUICK" in study.draw_fig3a(study.fig3a(quick=True)).get_suptitle()
+
+
+# Figure 3b
+
+
+@pytest.mark.parametrize("curve", ["log_true", "simple_bound", "tight_bound", "log_model_return", "log_vmbpo"])
+def test_fig3b_curves_are_the_published_ones(curve):
+    known = REFERENCE["mnm_fig3b"]
+    np.testing.assert_allclose(fig3b().column("value", curve=curve)[::2], known[curve], atol=1e-6)
+    np.testing.assert_array_equal(fig3b().column("iteration", curve=curve), range(20))
+
+
+def test_fig3b_curves_are_in_order_in_all_rounds():
+    curves = ("simple_bound", "tight_bound", "log_true", "log_vmbpo")
+    heights = np.array([fig3b().column("value", curve=curve) for curve in curves])
+    assert (np.diff(heights, axis=0) >= 0).all()
+
+
+def test_fig3b_with_exact_values_is_the_same_figure():
+    exact = study.fig3b(quick=True, values=exact_values)
+    assert exact.settings["values"] == "exact_values" and len(exact.rows) == 30
+    np.testing.assert_allclose(exact.column("value"), fig3b().column("value")[:30], atol=4e-6)
+    assert abs(exact.column("value") - fig3b().column("value")[:30]).max() > 1e-7
+
+
+def test_fig3b_exact_table_has_the_known_optima():
+    exact = {row["quantity"]: row["value"] for row in fig3b().tables["exact"]}
+    assert exact["optimal log return"] == pytest.approx(2.419467922, abs=1e-9)
+    assert exact["eq. 2 at its optimum"] == pytest.approx(2.3405124, abs=6e-8)
+    assert exact["eq. 2 with KL weight gamma at its optimum"] == pytest.approx(2.3412156, abs=6e-8)
+    assert exact["eq. 10 with models for every horizon"] == pytest.approx(2.419467922, abs=1e-9)
+    assert exact["eq. 10 with the true dynamics"] == pytest.approx(2.351638, abs=6e-7)
+    assert exact["log of VMBPO at its optimum"] == pytest.approx(np.log(17.00117), abs=1e-6)
+
+
+def test_fig3b_differences_name_what_was_measured():
+    published, model, *_ = fig3b().differences
+    tight = fig3b().column("value", curve="tight_bound")[-1]
+    assert f"{tight:.5f}" in published.effect and "2.3405124" in model.effect
+    assert all(number.off < 1e-5 for number in fig3b().published) and len(fig3b().published) == 8
+    json.loads(to_json(fig3b()))
+
+
+def test_fig3b_csv_and_picture():
+    header, *rows = csv.reader(io.StringIO(to_csv(fig3b().rows)))
+    assert header == ["iteration", "curve", "value"] and len(rows) == 100
+    left, right = study.draw_fig3b(fig3b()).axes
+    np.testing.assert_array_equal(left.lines[2].get_ydata(), fig3b().column("value", curve="tight_bound"))
+    np.testing.assert_array_equal(right.lines[3].get_ydata(), fig3b().column("value", curve="simple_bound"))
+
+
+# Table 1
+
+
+def test_table1_verdicts_are_those_of_the_paper():
+    """For eq. 10 'tight' is that of models for every horizon; with one model there is a gap, see the details."""
+    assert len(table1().rows) == 16
+    assert [row["verdict"] for row in table1().rows] == [row["paper"] for row in table1().rows]
+    details = {row["measurement"]: row["number"] for row in table1().tables["details"]}
+    assert details["MnM (eq. 10): gap with one model for all horizons"] > 0.01
+    assert details["Luo et al.: violated with data from the policy itself"] == 0
+    assert details["MnM (eq. 2): the model of eq. 9 is not its best model"] > 0.9
+
+
+def test_table1_says_what_is_decided_by_definition():
+    rows = {(row["bound"], row["property"]): row for row in table1().rows}
+    by_definition = [key for key, row in rows.items() if row["decided"] == "by definition"]
+    assert by_definition == [(bound, "unified objective") for bound in ("MnM (eq. 2)", "MnM (eq. 10)")]
+
+
+def test_kearns_singh_is_the_return_for_the_true_model_and_below_it_for_others():
+    for i in range(30):
+        case = study.instance(i)
+        J = evaluate(case.mdp, case.pi).J
+        assert study.kearns_singh(case, case.mdp.P) == pytest.approx(J)
+        assert study.kearns_singh(case, case.q) <= J + 1e-9
+
+
+def test_luo_holds_for_the_policy_that_collected_the_data_and_is_not_tight():
+    for i in range(30):
+        case = study.instance(i).collected_by_itself
+        J = evaluate(case.mdp, case.pi).J
+        assert study.luo(case, case.q) <= J + 1e-9
+        assert study.luo(case, case.mdp.P) < J - 1e-6
+
+
+def test_luo_fails_away_from_the_data():
+    """The model is wrong only where the data don't go, and the policy does: nothing is subtracted for it."""
+    violated = [
+        study.luo(case, case.q) > evaluate(case.mdp, case.pi).J + 1e-6 for case in map(study.instance, range(120))
+    ]
+    assert any(violated)
+
+
+def test_table1_csv_and_picture():
+    header, *rows = csv.reader(io.StringIO(to_csv(table1().rows)))
+    assert header == ["bound", "property", "verdict", "paper", "number", "decided", "measured"]
+    assert len(rows) == 16
+    (ax,) = study.draw_table1(table1()).axes
+    marks = [text.get_text() for text in ax.texts if text.get_text() in "\N{CHECK MARK}\N{BALLOT X}"]
+    assert marks.count("\N{CHECK MARK}") == sum(row["verdict"] == "yes" for row in table1().rows) == 10
