@@ -157,8 +157,7 @@ def threefry(demand: Demand) -> Draw:
 def _threefry(seeds: jax.Array, first: jax.Array, block: int, draws: int) -> jax.Array:
     def one(pair):
         seed, iteration = pair
-        key = seed_key(seed << 32 | iteration)  # its two words are the seed and the iteration
-        return jax.random.uniform(key, (draws,), jnp.float64)
+        return jax.random.uniform(jax.random.fold_in(seed_key(seed), iteration), (draws,), jnp.float64)
 
     pairs = jnp.repeat(seeds, block), jnp.tile(first + jnp.arange(block), len(seeds))
     numbers = lax.map(one, pairs)  # not vmap, which takes ten times as long to compile
@@ -333,9 +332,9 @@ def _start(arms: _Arm, world: _World, seeds: int) -> _Lane:
 
     def one(Q0):
         Q, none = jnp.where(world.feasible, Q0, -jnp.inf), jnp.zeros(world.feasible.shape)
-        return _Lane(Q, none, jnp.zeros(world.p.shape), greedy(none))
+        return _Lane(Q, none, jnp.zeros(world.p.shape), jnp.argmax(none, axis=1))
 
-    return jax.vmap(jax.vmap(one))(jnp.stack([arms.Q0] * seeds, axis=1))
+    return jax.vmap(jax.vmap(one))(jnp.repeat(arms.Q0[:, None], seeds, axis=1))
 
 
 @partial(jax.jit, static_argnums=0)

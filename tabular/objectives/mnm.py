@@ -59,7 +59,8 @@ def mnm(alpha: float = 0.01, *, kl_weight: float = 1.0, clip: float | None = Non
         within 0.003, at 0.3 within 1e-5.
       kl_weight: w. 1 as printed; `mdp.gamma` is a tighter lower bound, and no smaller w is one.
       clip: limit of KL(q || p) of a row, in nats, for models that put mass where p has none; then L is no bound. 5 in
-        the code published with the paper (Figure 2b). A row beyond the limit pays a constant and isn't drawn back to p.
+        the code published with the paper (Figure 2b). A row beyond the limit pays a constant and isn't drawn back to
+        p: with a p that has holes and models that have none, as those of `low_rank` on `maze10`, that is every row.
 
     Raises:
       ValueError if alpha, kl_weight or clip isn't positive. `fit` refuses rewards that aren't positive, episodes that

@@ -135,7 +135,7 @@ def times(mdp: MDP, tol: float) -> int:
     ratio = mdp.r[mdp.feasible].min() / mdp.largest_reward
     count = math.ceil(math.log(tol * (1 - mdp.gamma) * ratio) / math.log(mdp.gamma))
     if count > MOST_TIMES:
-        raise NotConverged(f"tol = {tol:g} takes {count} times to sum over, more than {MOST_TIMES}. Ask for a larger tol.")
+        raise NotConverged(f"tol = {tol:g} takes {count} times to sum over, more than {MOST_TIMES}. Raise tol.")
     return max(count, 1)
 
 

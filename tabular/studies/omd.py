@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from tabular.device import evaluate_batch, soft_solve_batch
 from tabular.fitting import Fit, fit
@@ -176,15 +177,15 @@ def _bellman_sum(fits: Fits) -> Difference:
     )
 
 
-def _deviations(fits: Fits, name: str, published: str, values: Callable[[Fit], np.ndarray]) -> Difference:
+def _deviations(fits: Fits, quantity: str, published: str, values: Callable[[Fit], np.ndarray]) -> Difference:
     sd = max(values(found).std(1).max() for (projection, _), found in fits.items() if projection == "authors")
     seeds = len(next(iter(fits.values())).seeds)
     return Difference(
         "spread over seeds",
         published,
-        "no standard deviations either",
+        "the same",
         "rows have the standard deviation and the standard error, bands are standard errors",
-        f"largest standard deviation of {name} {sd:.3f}, standard error {sd / np.sqrt(seeds):.3f} ({seeds} seeds)",
+        f"largest standard deviation of {quantity} {sd:.3f}, standard error {sd / np.sqrt(seeds):.3f} ({seeds} seeds)",
     )
 
 
@@ -457,8 +458,11 @@ def draw_fig4(record: Record) -> Figure:
     panels = figure.subplots(2, 2, sharex=True, squeeze=False)
     titles = {"authors": "As published: projection authors", "paper_scaled": "Eq. 8: projection paper_scaled"}
     for row, (projection, title) in zip(panels, titles.items(), strict=True):
-        _error_panel(row[0], record, projection, "qerr", f"{title}\nError of the learned Q")
-        _error_panel(row[1], record, projection, "gap", f"{title}\nTightness of its bound")
+        place = "lower left" if projection == "authors" else "upper right"
+        _error_panel(row[0], record, projection, "qerr", f"{title}\nError of the learned Q", place)
+        _error_panel(row[1], record, projection, "gap", f"{title}\nTightness of each method's bound", "upper right")
+    for ax in panels[0]:
+        ax.set_xlabel("")
     _warn_if_quick(figure, record)
     return figure
 
@@ -471,16 +475,17 @@ LEAST = 2.0**-10
 """Errors below this aren't shown: with the norm of equation 8 they go to 0."""
 
 
-def _error_panel(ax: Axes, record: Record, projection: str, quantity: str, title: str) -> None:
-    """Likelihood and OMD over the published values of kappa, on a scale of powers of two."""
-    bounds = {"mle": "likelihood bound", "omd_bellman": "Bellman bound"} if quantity == "gap" else {}
-    labels = {"mle": "MLE", "omd_bellman": "OMD, Bellman error"}
+def _error_panel(ax: Axes, record: Record, projection: str, quantity: str, title: str, legend: str) -> None:
+    """Likelihood and OMD over the published values of kappa, on a scale of powers of two, down to `LEAST`."""
+    labels = {"MLE": "mle", "OMD, Bellman error": "omd_bellman"}
     series = {
-        f"{label}: {bounds[method]}" if bounds else label: _curve(
-            record, PUBLISHED_BOUNDS, projection=projection, method=method, quantity=quantity
-        )
-        for method, label in labels.items()
+        label: _curve(record, PUBLISHED_BOUNDS, projection=projection, method=method, quantity=quantity)
+        for label, method in labels.items()
     }
-    curves(series, x_label=KAPPA_LABEL, y_label=ERROR_LABELS[quantity], title=title, legend="best", ax=ax)
+    curves(series, x_label=KAPPA_LABEL, y_label=ERROR_LABELS[quantity], title=title, legend=legend, ax=ax)
     ax.set_yscale("log", base=2)
-    ax.label_outer()
+    low, high = ax.get_ylim()
+    ax.set_ylim(bottom=max(low, LEAST))
+    if high < 4 * low:
+        ax.yaxis.set_major_locator(LogLocator(base=2, subs=(1, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 1.875)))
+        ax.yaxis.set_major_formatter("{x:g}")

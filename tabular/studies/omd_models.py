@@ -160,7 +160,7 @@ def _differences(measured: Mapping[str, np.ndarray]) -> tuple[Difference, ...]:
             "not said",
             f"when nothing moves any more, or after {PUBLISHED_STEPS:,} steps",
             f"the same with {STEPS:,} steps: a fit that Adam has thrown off again needs more",
-            f"{(measured['iterations'] > PUBLISHED_STEPS).sum()} of {len(J)} fits take more than {PUBLISHED_STEPS:,} steps; "
+            f"{(measured['iterations'] > PUBLISHED_STEPS).sum()} of {len(J)} fits take more than that; "
             f"the last ends after {measured['iterations'].max():,.0f}",
         ),
         Difference(

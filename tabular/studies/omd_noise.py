@@ -107,7 +107,7 @@ def ift(
     began = time.perf_counter()
     how: dict[str, Any] = {
         "seeds": tuple(seeds)[:3] if quick else tuple(seeds),
-        "steps": 500 if quick else 10_000,
+        "steps": 2_000 if quick else 10_000,
         "lr": 0.01,
         "tol": 0.0,
         "pair": "authors",

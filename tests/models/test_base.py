@@ -16,7 +16,7 @@ from tabular.objectives import mle
 GRID = tb.gridworld("S.\n.G", gamma=0.9, slip=0.2)
 
 
-def ending() -> tb.MDP:
+def ending():
     """The grid where some actions can't be taken and others end the episode, one of them for certain."""
     P, r = np.array(GRID.to_dense().P), np.array(GRID.r)
     P[0, 1] *= 0.5

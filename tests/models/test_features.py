@@ -10,7 +10,7 @@ from tabular.models import SoftmaxTable, Theta, seed_key, successor_features
 from tabular.objectives import mle, omd
 from tabular.worlds.papers import maze10, two_state
 
-MAZE = maze10()
+MAZE = maze10().to_dense()
 COORDINATES = np.array(MAZE.grid.cells) / 9
 
 

@@ -11,7 +11,7 @@ from tabular.models.low_rank import RankTheta
 from tabular.objectives import mle, omd
 from tabular.worlds.papers import maze10, two_state
 
-MAZE = maze10()
+MAZE = maze10().to_dense()
 
 
 def test_low_rank_has_rows_of_sum_one_and_its_rank():

@@ -61,10 +61,11 @@ def problem(i: int, S: int = 4, A: int = 2, seed: int = 51) -> tuple[MDP, Theta]
 
 
 def infeasible_problem() -> tuple[MDP, Theta]:
-    """Two states, one action of which doesn't exist."""
-    P = np.array([[[0.3, 0.7], [0, 0]], [[0.5, 0.5], [0.2, 0.8]]])
-    true = bare(make_mdp(P, [[1.0, -np.inf], [0, 0.5]], gamma=0.9))
-    return true, TABLE.init(true, seed_key(3))
+    """An MDP of the shape of `problem`, in which action 1 of state 0 doesn't exist."""
+    true, theta = problem(0)
+    P, r = np.array(true.P), np.array(true.r)
+    P[0, 1], r[0, 1] = 0, -np.inf
+    return bare(make_mdp(P, r, gamma=0.9, rho=np.asarray(true.rho))), theta
 
 
 def host(true: MDP) -> MDP:

@@ -74,9 +74,10 @@ def test_itervaml_carries_the_values_it_planned_with():
     start = objective.init(true, seed_key(4))
     np.testing.assert_array_equal(start, random_start(true, seed_key(4)).Q)
     model = bare(tb.make_mdp(np.asarray(jax.nn.softmax(theta.logits)), np.asarray(theta.reward), gamma=0.9))
-    value, Q = objective.loss(true, model, start, jnp.asarray(0))
+    loss = jax.jit(objective.loss)
+    value, Q = loss(true, model, start, jnp.asarray(0))
     np.testing.assert_allclose(Q, tb.soft_solve(host(model), ALPHA).Q, atol=1e-11)
-    again, _ = objective.loss(true, model, Q, jnp.asarray(1))
+    again, _ = loss(true, model, Q, jnp.asarray(1))
     assert again == pytest.approx(float(value), rel=1e-11)
 
 
@@ -123,6 +124,7 @@ def shared_row(theta):
 ONE_PARAMETER = custom(shared_row, lambda key: {"logit": jax.random.normal(key)})
 
 
+@pytest.mark.slow
 def test_itervaml_fit_of_one_parameter_rests_at_the_best_response_to_its_own_values():
     """With one row for all, every V that isn't flat makes q = mean p = .72 the best answer."""
     found = fit(two_state(), itervaml(), ONE_PARAMETER, seeds=range(2), lr=0.05, steps=500)

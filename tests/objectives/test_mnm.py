@@ -67,8 +67,8 @@ def contraction(true, w: float, alpha: float = 0.0) -> np.ndarray:
     """`V = max_a [c + w log E_p exp(gamma V / w)]` by plain iteration; with alpha, the soft maximum."""
     gamma, V = true.gamma, np.zeros(true.S)
     for _ in range(int(30 / (1 - gamma))):
-        Q = (1 - gamma) * np.log(true.r / (1 - gamma)) + w * logsumexp(gamma * V / w, b=true.P, axis=-1)
-        V = Q.max(1) if alpha == 0 else alpha * logsumexp(Q / alpha, axis=1)
+        Q = (1 - gamma) * np.log(true.r / (1 - gamma)) + w * np.asarray(logsumexp(gamma * V / w, b=true.P, axis=-1))
+        V = Q.max(1) if alpha == 0 else alpha * np.asarray(logsumexp(Q / alpha, axis=1))
     return V
 
 

@@ -41,4 +41,4 @@ def test_objective_without_a_loss_cannot_be_made():
         alpha = 0.01
 
     with pytest.raises(TypeError, match="abstract method"):
-        Nothing()
+        Nothing()  # type: ignore[abstract]

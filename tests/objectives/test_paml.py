@@ -44,7 +44,7 @@ def value_and_slope(objective, true, theta):
 @pytest.mark.parametrize("i", [0, *(pytest.param(i, marks=SLOW) for i in (4, 5, 6))])
 def test_policy_gradient_is_that_of_automatic_differentiation(i):
     true, theta = problem(i)
-    logits = 3 * theta.reward
+    logits = jnp.asarray(3 * np.asarray(theta.reward))
     expected = jax.jit(jax.grad(lambda logits: policy_return(true, jax.nn.softmax(logits))))(logits)
     found = policy_gradient(true, jax.nn.softmax(logits))
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)

@@ -59,7 +59,7 @@ def test_vagram_slope_is_that_of_a_complex_step_at_fixed_values(of_mean):
 
 MAZE = maze10(reward=1.0)
 CLASSES = [
-    pytest.param(lambda: aliased_blocks(MAZE, 5), False, id="blocks"),
+    pytest.param(lambda: aliased_blocks(MAZE, 5), False, id="blocks", marks=pytest.mark.slow),
     pytest.param(lambda: low_rank(3), True, id="rank", marks=pytest.mark.slow),
 ]
 
@@ -192,6 +192,7 @@ def one_number(theta):
     return jnp.broadcast_to(jnp.stack([q, 1 - q]), (2, 2, 2)), jnp.asarray(two_state().r)
 
 
+@pytest.mark.slow
 def test_vagram_of_mean_fit_of_one_parameter_is_the_best_of_a_grid():
     """On two states V is linear: the mean of x is q, the error a multiple of mean (p - q)^2 plus a constant."""
     found = fit(
@@ -215,7 +216,7 @@ def test_vagram_of_mean_fit_of_one_parameter_is_the_best_of_a_grid():
 
 def test_vagram_leaves_infeasible_actions_out():
     for of_mean in (False, True):
-        assert_leaves_infeasible_actions_out(vagram([[0.0], [1.0]], ALPHA, of_mean=of_mean))
+        assert_leaves_infeasible_actions_out(vagram(LINE, ALPHA, of_mean=of_mean))
 
 
 @pytest.mark.parametrize(

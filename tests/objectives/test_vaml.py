@@ -69,10 +69,14 @@ def test_vaml_slope_is_that_of_a_complex_step(values, mle_weight):
 
 
 MAZE = maze10(reward=1.0)
+KINDS = [
+    pytest.param(lambda: aliased_blocks(MAZE, 5), id="blocks"),
+    pytest.param(lambda: low_rank(3), id="rank", marks=pytest.mark.slow),
+]
 MAZE_VALUES = np.stack([solve(MAZE).V, np.arange(100.0), np.cos(np.arange(100))])
 
 
-@pytest.mark.parametrize("kind", [lambda: aliased_blocks(MAZE, 5), lambda: low_rank(3)], ids=["blocks", "rank"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_vaml_slope_holds_in_the_maze_with_few_parameters(kind):
     objective = vaml(finite_values(MAZE_VALUES), mle_weight=0.1)
     reference = reference_for(partial(worst_of, MAZE_VALUES), 0.1)
@@ -148,7 +152,7 @@ def test_vaml_without_likelihood_is_finite_where_the_model_rules_out_what_happen
     assert loss_at(vaml(CLASSES[0], mle_weight=1e-3), true, P, true.r) == np.inf
 
 
-@pytest.mark.parametrize("objective", [vaml(finite_values([[1.0, -2.0]])), vaml(bounded_values(1.0), mle_weight=0.5)])
+@pytest.mark.parametrize("objective", [vaml(CLASSES[0]), vaml(CLASSES[2], mle_weight=0.5)])
 def test_vaml_leaves_infeasible_actions_out(objective):
     assert_leaves_infeasible_actions_out(objective)
 

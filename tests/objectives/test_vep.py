@@ -18,6 +18,7 @@ from tests.objectives.gradients import (
     assert_table_slope,
     bare,
     host,
+    infeasible_problem,
     loss_at,
     problem,
 )
@@ -54,9 +55,13 @@ def test_vep_slope_is_that_of_a_complex_step(i):
 
 
 MAZE = maze10(reward=1.0)
+KINDS = [
+    pytest.param(lambda: aliased_blocks(MAZE, 5), id="blocks"),
+    pytest.param(lambda: low_rank(3), id="rank", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("kind", [lambda: aliased_blocks(MAZE, 5), lambda: low_rank(3)], ids=["blocks", "rank"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_vep_slope_holds_in_the_maze_with_few_parameters(kind):
     policies = random_policies(MAZE, 3, seed=0)
     values = policy_values(MAZE, policies)
@@ -118,6 +123,7 @@ def two_numbers(theta):
 TWO_PARAMETERS = custom(two_numbers, lambda key: {"logits": jax.random.normal(key, (2,))})
 
 
+@pytest.mark.slow
 def test_vep_fit_of_two_parameters_is_the_best_of_a_grid():
     """Policies that favour a0 draw the shared row towards that of a0."""
     world = two_state()
@@ -172,8 +178,8 @@ def test_policy_values_are_those_of_the_host_engine():
 
 
 def test_vep_leaves_infeasible_actions_out():
-    policies = np.array([[[1.0, 0.0], [0.3, 0.7]]])
-    assert_leaves_infeasible_actions_out(vep(policies, [[1.0, -1.0]]))
+    policies, values = sets(infeasible_problem()[0])
+    assert_leaves_infeasible_actions_out(vep(policies, values))
     mdp = tb.make_mdp([[[0.3, 0.7], [0, 0]], [[0.5, 0.5], [0.2, 0.8]]], [[1.0, -np.inf], [0, 0.5]], gamma=0.9)
     with pytest.raises(ValueError, match=r"policies\[0, 0, 1\] = 0.5 for an infeasible action"):
         fit(mdp, vep(np.full((1, 2, 2), 0.5), [[1.0, 0.0]]), softmax_table("none"), seeds=1, steps=1)

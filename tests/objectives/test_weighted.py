@@ -64,7 +64,13 @@ def test_value_weighted_mle_slope_is_that_of_a_complex_step(objective, reference
 MAZE = maze10(reward=1.0)
 MAZE_WEIGHTS = np.random.default_rng(1).uniform(size=(100, 4))
 IN_MAZE = [
-    pytest.param(lambda: aliased_blocks(MAZE, 5), value_weighted_mle(alpha=0.1), by_value(0.1), id="blocks"),
+    pytest.param(
+        lambda: aliased_blocks(MAZE, 5),
+        value_weighted_mle(alpha=0.1),
+        by_value(0.1),
+        id="blocks",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(lambda: low_rank(3), value_weighted_mle(MAZE_WEIGHTS), given(MAZE_WEIGHTS), id="rank"),
     pytest.param(
         lambda: low_rank(3), value_weighted_mle(alpha=0.1), by_value(0.1), id="rank by value", marks=pytest.mark.slow
@@ -128,6 +134,7 @@ def test_value_weighted_mle_is_finite_where_all_values_are_zero():
     assert loss_at(value_weighted_mle(), true, jnp.full((2, 1, 2), 0.5), true.r) == 0
 
 
+@pytest.mark.slow
 def test_value_weighted_mle_fit_of_one_parameter_is_the_best_of_a_grid():
     """One row for all: the weighted mean of p, by hand (.7 + .99 + 2 (.2) + 4 (.99)) / 8 = .75625."""
     weights = np.array([[1.0, 1.0], [2.0, 4.0]])
@@ -146,7 +153,7 @@ def test_value_weighted_mle_fit_of_one_parameter_is_the_best_of_a_grid():
     np.testing.assert_allclose(found.history.loss[0, :, -1], losses.min(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("objective", [value_weighted_mle(np.ones((2, 2))), value_weighted_mle(alpha=ALPHA)])
+@pytest.mark.parametrize("objective", [value_weighted_mle(WEIGHTS), value_weighted_mle(alpha=ALPHA)])
 def test_value_weighted_mle_leaves_infeasible_actions_out(objective):
     assert_leaves_infeasible_actions_out(objective)
 

@@ -103,7 +103,11 @@ def test_fig3b_exact_table_has_the_known_optima():
 
 
 def test_fig3b_differences_name_what_was_measured():
-    published, model, *_ = fig3b().differences
+    published, model, *others = fig3b().differences
+    (of_eq_5,) = [each.effect for each in others if "eq. 5" in each.effect]
+    exact = {row["quantity"]: row["value"] for row in fig3b().tables["exact"]}
+    assert exact["eq. 5 at its optimum, from the goal"] > exact["optimal log return, from the goal"] + 1
+    assert f"{exact['eq. 5 at its optimum']:.3f}" in of_eq_5
     tight = fig3b().column("value", curve="tight_bound")[-1]
     assert f"{tight:.5f}" in published.effect and "2.3405124" in model.effect
     assert all(number.off < 1e-5 for number in fig3b().published) and len(fig3b().published) == 8
