@@ -12,7 +12,9 @@ What needs JAX (`device`, `fit`, the objectives) or matplotlib (`plot`) is impor
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tabular import worlds
+from tabular import counts, equivalence, mismatch, optimism, worlds
+from tabular.counts import Counts, from_table, from_transitions
+from tabular.equivalence import q_equivalent
 from tabular.errors import NoFiniteValue, NotConverged
 from tabular.evaluate import Evaluation, evaluate
 from tabular.files import load, save
@@ -24,22 +26,35 @@ from tabular.sources import from_functions, from_gymnasium
 from tabular.worlds import gridworld
 
 if TYPE_CHECKING:
-    from tabular import device, fitting, models, objectives, plot, studies
+    from tabular import agents, device, expansion, fitting, models, objectives, plot, studies
     from tabular.fitting import Fit, fit
-    from tabular.models import softmax_table
-    from tabular.objectives import mle, omd
+    from tabular.models import aliased_blocks, custom, low_rank, softmax_table, successor_features
+    from tabular.objectives import itervaml, mle, mnm, omd, paml, vagram, value_weighted_mle, vaml, vep, vmbpo
 
-_ROOMS = ("device", "fitting", "models", "objectives", "plot", "studies")
+_ROOMS = ("agents", "device", "expansion", "fitting", "models", "objectives", "plot", "studies")
 _NAMES = {
-    "fit": "fitting",
     "Fit": "fitting",
+    "aliased_blocks": "models",
+    "custom": "models",
+    "fit": "fitting",
+    "itervaml": "objectives",
+    "low_rank": "models",
     "mle": "objectives",
+    "mnm": "objectives",
     "omd": "objectives",
+    "paml": "objectives",
     "softmax_table": "models",
+    "successor_features": "models",
+    "vagram": "objectives",
+    "value_weighted_mle": "objectives",
+    "vaml": "objectives",
+    "vep": "objectives",
+    "vmbpo": "objectives",
 }
 
 __all__ = [
     "MDP",
+    "Counts",
     "Evaluation",
     "Fit",
     "Grid",
@@ -48,25 +63,46 @@ __all__ = [
     "Solution",
     "SparseMDP",
     "Trace",
+    "agents",
+    "aliased_blocks",
+    "counts",
+    "custom",
     "device",
+    "equivalence",
     "evaluate",
+    "expansion",
     "fit",
     "fitting",
     "from_functions",
     "from_gymnasium",
+    "from_table",
+    "from_transitions",
     "gridworld",
+    "itervaml",
     "load",
+    "low_rank",
     "make_mdp",
+    "mismatch",
     "mle",
+    "mnm",
     "models",
     "objectives",
     "omd",
+    "optimism",
+    "paml",
     "plot",
+    "q_equivalent",
     "save",
     "soft_solve",
     "softmax_table",
     "solve",
     "studies",
+    "successor_features",
+    "vagram",
+    "value_weighted_mle",
+    "vaml",
+    "vep",
+    "vmbpo",
     "with_changes",
     "worlds",
 ]

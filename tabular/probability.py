@@ -37,6 +37,18 @@ def kl_rows(q, p, clip: float | None = None):
     return rows
 
 
+def limited_kl_rows(q, p, limit):
+    """`sum_t q_t min(log(q_t / p_t), limit)` along the last axis, in nats: the divergence that a classifier with limited
+    logits reports.
+
+    At most KL(q || p), and finite everywhere: mass of q where p has none pays `limit` a unit, and so keeps a slope.
+    """
+    xp = q.__array_namespace__()
+    both = (q > 0) & (p > 0)
+    ratio = xp.where(both, xp.log(xp.where(both, q, 1.0) / xp.where(both, p, 1.0)), limit)
+    return xp.sum(xp.where(q > 0, q * xp.minimum(ratio, limit), 0.0), axis=-1)
+
+
 def tilt(p, V):
     """Optimistic dynamics (Eysenbach et al. 2021, eq. 9), along the last axis:
 

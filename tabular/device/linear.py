@@ -105,7 +105,19 @@ def eliminate(K: jax.Array, b: jax.Array) -> jax.Array:
     M = jnp.eye(S) - K
     if S <= UNROLLED_STATES:
         return stack(eliminated(entries(M), entries(b)))
-    return _looped(M, b) if S <= LOOPED_STATES else jnp.linalg.solve(M, b)
+    if S <= LOOPED_STATES:
+        return _looped(M, b)
+    return lax.platform_dependent(M, b, cpu=_one_by_one, default=jnp.linalg.solve)
+
+
+@jax.custom_batching.sequential_vmap
+def _one_by_one(M: jax.Array, b: jax.Array) -> jax.Array:
+    """LAPACK's solve; of a batch, one after the other.
+
+    JAX 0.10 hands the matrices of a batch to the threads of XLA and blocks the thread it is called on. Two batches at a
+    time can block all threads of a small machine, for ever.
+    """
+    return jnp.linalg.solve(M, b)
 
 
 def _looped(M: jax.Array, b: jax.Array) -> jax.Array:

@@ -58,9 +58,9 @@ def mnm(alpha: float = 0.01, *, kl_weight: float = 1.0, clip: float | None = Non
         random MDPs, at 0.01 one came within 0.001 of the optimum and most ended 0.2 to 0.7 below it; at 0.1 all came
         within 0.003, at 0.3 within 1e-5.
       kl_weight: w. 1 as printed; `mdp.gamma` is a tighter lower bound, and no smaller w is one.
-      clip: limit of KL(q || p) of a row, in nats, for models that put mass where p has none; then L is no bound. 5 in
-        the code published with the paper (Figure 2b). A row beyond the limit pays a constant and isn't drawn back to
-        p: with a p that has holes and models that have none, as those of `low_rank` on `maze10`, that is every row.
+      clip: limit of log(q / p) of a transition, in nats, for models that put mass where p has none; then L is no bound.
+        It is what a classifier with limited logits reports. The code published with the paper limits whole rows, to 5
+        (Figure 2b, `tabular.optimism`): a row beyond that pays a constant, and no slope draws it back to p.
 
     Raises:
       ValueError if alpha, kl_weight or clip isn't positive. `fit` refuses rewards that aren't positive, episodes that

@@ -13,7 +13,7 @@ from tabular.device import soft_q
 from tabular.mdp import MDP, AnyMDP
 from tabular.objectives.base import Objective
 from tabular.operators import soft_value
-from tabular.probability import kl_rows
+from tabular.probability import kl_rows, limited_kl_rows
 
 
 class Optimistic(Objective):
@@ -27,7 +27,7 @@ class Optimistic(Objective):
     """
 
     clip: float | None
-    """Limit of the divergence of a row in nats, or None."""
+    """Limit of log(q / p) of a transition in nats, or None."""
 
     @property
     @abstractmethod
@@ -58,7 +58,8 @@ class Optimistic(Objective):
 
     def imagined(self, true: MDP, model: MDP) -> MDP:
         """The model with the reward that pays for its divergence from the truth."""
-        divergence = kl_rows(model.P, true.P, clip=self.clip)
+        limited = self.clip is not None
+        divergence = limited_kl_rows(model.P, true.P, self.clip) if limited else kl_rows(model.P, true.P)
         return MDP(model.P, self.reward(true) - self.weight * divergence, true.gamma, true.rho, true.terminating)
 
 
@@ -71,7 +72,7 @@ def check_positive(name: str, value: float | None, what: str) -> float:
 
 def check_clip(clip: float | None) -> float | None:
     """Raises ValueError unless clip is None or a positive number."""
-    return None if clip is None else check_positive("clip", clip, "the limit of a row's divergence in nats, or None")
+    return None if clip is None else check_positive("clip", clip, "the limit of log(q / p) in nats, or None")
 
 
 def _check_support(p: np.ndarray, q: np.ndarray) -> None:
@@ -82,5 +83,5 @@ def _check_support(p: np.ndarray, q: np.ndarray) -> None:
         raise ValueError(
             f"the model has q[{s}, {a}, {t}] = {q[s, a, t]:g} where p is 0, so that KL(q || p) is infinite; "
             f"{outside.any(-1).sum()} of {p.shape[0] * p.shape[1]} rows are so. Keep the model to the support of p "
-            "with softmax_table(on_support=True), or limit the divergence of a row with clip=5.0."
+            "with softmax_table(on_support=True), or limit log(q / p) with clip=5.0."
         )

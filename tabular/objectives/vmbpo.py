@@ -45,7 +45,7 @@ def vmbpo(alpha: float = 0.01, *, eta: float = 1.0, clip: float | None = None) -
     Args:
       alpha: temperature of the agent, in units of reward.
       eta: how much risk is sought, per unit of return; 0 in the limit is the expected return.
-      clip: limit of KL(q || p) of a row, in nats, as in `mnm`.
+      clip: limit of log(q / p) of a transition, in nats, as in `mnm`.
 
     Raises:
       ValueError if alpha, eta or clip isn't positive. `fit` refuses models that learn a reward, and, without clip, mass

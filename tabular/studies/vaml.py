@@ -52,6 +52,7 @@ class Setting:
     model_class: Callable[[AnyMDP, int], ModelClass]
     capacities: tuple[int, ...]
     """From the least to the one that holds the truth."""
+    lr: float
     steps: int
     title: str
 
@@ -73,10 +74,12 @@ def _maze() -> AnyMDP:
 
 
 SETTINGS = {
-    ("garnet", "low_rank"): Setting(_garnet, _rank, (1, 2, 4, 8, 20), 600, "Random MDP, rank of the model"),
-    ("maze10", "aliased_blocks"): Setting(_maze, _blocks, (10, 5, 2, 1), 400, "Maze, cells of one block look alike"),
-    ("maze10", "low_rank"): Setting(_maze, _rank, (1, 2, 8), 400, "Maze, rank of the model"),
-    ("two_state", "low_rank"): Setting(two_state, _rank, (1, 2), 600, "Two states, rank of the model"),
+    ("garnet", "low_rank"): Setting(_garnet, _rank, (1, 2, 4, 8, 20), 0.05, 600, "Random MDP, rank of the model"),
+    ("maze10", "aliased_blocks"): Setting(
+        _maze, _blocks, (10, 5, 2, 1), 0.1, 200, "Maze, cells of one block look alike"
+    ),
+    ("maze10", "low_rank"): Setting(_maze, _rank, (1, 2, 8), 0.1, 200, "Maze, rank of the model"),
+    ("two_state", "low_rank"): Setting(two_state, _rank, (1, 2), 0.05, 600, "Two states, rank of the model"),
 }
 """By world and model class, as the rows name them."""
 
@@ -109,7 +112,7 @@ def capacity(*, quick: bool = False, progress: bool = False) -> Record:
                         objective,
                         setting.model_class(world, size),
                         seeds=seeds,
-                        lr=0.05,
+                        lr=setting.lr,
                         steps=setting.steps,
                         progress=shown.update,
                     )
@@ -117,7 +120,7 @@ def capacity(*, quick: bool = False, progress: bool = False) -> Record:
                     rows += [place | {"quantity": q} | spread(x) for q, x in _measured(world, found).items()]
     settings = {
         "alpha": ALPHA,
-        "lr": 0.05,
+        "lr": {" ".join(key): setting.lr for key, setting in chosen.items()},
         "optimizer": "adam",
         "rewards": "known",
         "policies": f"{POLICIES} random ones, seed 0",
@@ -133,7 +136,7 @@ def capacity(*, quick: bool = False, progress: bool = False) -> Record:
 
 
 def _shortened(setting: Setting) -> Setting:
-    return replace(setting, capacities=setting.capacities[1:3] or setting.capacities, steps=200)
+    return replace(setting, capacities=setting.capacities[1:3] or setting.capacities, steps=setting.steps // 2)
 
 
 def _objectives(world: AnyMDP) -> dict[str, Objective]:

@@ -1,6 +1,8 @@
 """Soft-optimal values and their derivatives, against complex steps, linear algebra and published numbers."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -542,3 +544,22 @@ def test_inverses_refuse_bad_settings():
     for inverse in (device.gmres, device.cg):
         with pytest.raises(ValueError, match="tol = 0, expected a relative residual"):
             inverse(0)
+
+
+@pytest.mark.slow
+def test_batches_of_large_systems_do_not_block_each_other():
+    """Two batched LU decompositions at a time block both XLA threads of a machine with two cores, for ever (JAX 0.10).
+
+    In a process of its own, since a blocked one can't be interrupted.
+    """
+    program = """
+from tabular import fit
+from tabular.models import aliased_blocks
+from tabular.objectives import omd
+from tabular.worlds import wall15
+true = wall15()
+found = fit(true, omd(0.1), aliased_blocks(true, 3, learns_reward=False), seeds=(0, 1), steps=20)
+print(found.J.shape)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
+    assert done.stdout.strip() == "(1, 2)", done.stderr
