@@ -262,7 +262,8 @@ def _evaluate(true, objective, model_class, lanes: _Lane, pair: str, shape: tupl
     """The fields of `Fit` that come out of the loop."""
     P_hat, r_hat = _models(true, model_class, lanes.theta)
     planned = (P_hat, r_hat) if pair == "own" else _models(true, model_class, lanes.before)
-    measured = _measure(true, objective, *planned)
+    planner = None if type(objective).imagined is Objective.imagined else objective
+    measured = _measure(true, objective.alpha, planner, *planned)
     failed = (~lanes.active & ~lanes.converged) | ~jnp.isfinite(measured["J"])
     values = {name: jnp.where(jnp.expand_dims(failed, range(1, x.ndim)), jnp.nan, x) for name, x in measured.items()}
     values |= {"theta": lanes.theta, "P_hat": P_hat, "r_hat": r_hat}
@@ -282,16 +283,15 @@ def _models(true, model_class, theta) -> tuple[jax.Array, jax.Array]:
 
 
 @jax.jit
-def _measure(true, objective, P_hat, r_hat) -> dict[str, jax.Array]:
-    """What becomes of an agent that plans in each of the models."""
-    alpha = objective.alpha
+def _measure(true, alpha, planner, P_hat, r_hat) -> dict[str, jax.Array]:
+    """What becomes of an agent that plans in each of the models, or in what the objective `planner` makes of them."""
     optimal = soft_q(true, alpha)
 
     def one(P, r):
         model = replace(true, P=P, r=r)
-        imagined = objective.imagined(true, model)
         Q = soft_q(model, alpha)
-        pi = softmax_policy(Q if imagined is model else soft_q(imagined, alpha), alpha)
+        agent = Q if planner is None else soft_q(planner.imagined(true, model), alpha)
+        pi = softmax_policy(agent, alpha)
         error = jnp.where(true.feasible, soft_bellman(true, Q, alpha) - Q, 0.0)
         return {
             "Q": Q,

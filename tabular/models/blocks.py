@@ -19,13 +19,14 @@ class BlockTheta(NamedTuple):
     """Parameters of a model with aliased blocks."""
 
     logits: jax.Array
-    """Unnormalised log-probabilities of displacements, shape (blocks, A, displacements)."""
+    """Unnormalised log-probabilities of displacements, shape (S, A, displacements); the first `blocks` rows are used, so
+    that blocks of all sizes share one compiled fit."""
     reward: jax.Array | None
-    """Rewards, shape (blocks, A); None where the true ones are known."""
+    """Rewards, shape (S, A), laid out likewise; None where the true ones are known."""
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["block", "target"], meta_fields=["size", "blocks", "learns_reward"]
+    jax.tree_util.register_dataclass, data_fields=["block", "target", "size", "blocks"], meta_fields=["learns_reward"]
 )
 @dataclass(frozen=True, eq=False)
 class AliasedBlocks(ModelClass):
@@ -36,7 +37,9 @@ class AliasedBlocks(ModelClass):
     target: jax.Array
     """Where each displacement leads from each state, shape (S, displacements)."""
     size: int
+    """Rows and columns of a block."""
     blocks: int
+    """Number of blocks."""
     learns_reward: bool
 
     def __repr__(self) -> str:
@@ -47,10 +50,12 @@ class AliasedBlocks(ModelClass):
             raise ValueError(f"true has {true.S} states, expected {len(self.block)}: the blocks are of another grid.")
 
     def init(self, true: MDP, key: jax.Array) -> BlockTheta:
-        """Logits and rewards uniform on [0, 1)."""
-        keys = jax.random.split(key)
-        logits = jax.random.uniform(keys[0], (self.blocks, true.A, self.target.shape[1]))
-        return BlockTheta(logits, jax.random.uniform(keys[1], (self.blocks, true.A)) if self.learns_reward else None)
+        """Logits and rewards uniform on [0, 1); rows that aren't used are 0, and stay so."""
+        keys, used = jax.random.split(key), jnp.arange(true.S) < self.blocks
+        drawn = jax.random.uniform(keys[0], (true.S, true.A, self.target.shape[1]))
+        logits = jnp.where(used[:, None, None], drawn, 0.0)
+        reward = jnp.where(used[:, None], jax.random.uniform(keys[1], true.r.shape), 0.0)
+        return BlockTheta(logits, reward if self.learns_reward else None)
 
     def mdp(self, true: MDP, theta: BlockTheta) -> MDP:
         """The model with these parameters."""

@@ -69,7 +69,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("two_state kappa", "two_state", "kappa", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0), 0.01, 0.01, 6_000, 10),
+    Setting("two_state kappa", "two_state", "kappa", (0, 0.5, 1, 1.5, 2, 3, 4, 5, 6), 0.01, 0.01, 6_000, 10),
     Setting("maze10 block", "maze10", "block", (1, 2, 5, 10), 0.1, 0.05, 1_000, 3),
     Setting("maze10 rank", "maze10", "rank", (1, 3, 10, 30, 100), 0.1, 0.05, 1_000, 3),
     Setting("wall15 block", "wall15", "block", (1, 3, 5, 15), 0.1, 0.05, 500, 2),
@@ -103,7 +103,7 @@ def model_class(setting: Setting, true: AnyMDP, capacity: float) -> ModelClass:
     if setting.axis == "kappa":
         return softmax_table("paper_scaled", learns_reward=False)
     if setting.axis == "rank":
-        return low_rank(int(capacity), learns_reward=False)
+        return low_rank(int(capacity), width=int(max(setting.capacities)), learns_reward=False)
     return aliased_blocks(true, int(capacity), learns_reward=False)
 
 

@@ -34,6 +34,7 @@ from tabular.operators import soft_value, softmax_policy
 from tabular.plot import Curve, curves
 from tabular.soft import soft_solve
 from tabular.solve import solve
+from tabular.studies.cells import in_threads
 from tabular.studies.record import Difference, Published, Record, bar, spread, versions
 from tabular.worlds.papers import two_state
 
@@ -106,14 +107,16 @@ def fitted(projection: str, method: str, how: How) -> Fit:
 
 def _sweep(study: str, how: How, projections: Sequence[str], methods: Sequence[str], progress: bool) -> Fits:
     """A fit for each projection and method."""
-    fits = {}
-    with bar(study, len(projections) * len(methods), progress, "fit") as shown:
-        for projection in projections:
-            for method in methods:
-                shown.set_postfix_str(f"{projection} {method}")
-                fits[projection, method] = fitted(projection, method, how)
-                shown.update()
-    return fits
+    keys = [(projection, method) for projection in projections for method in methods]
+    with bar(study, len(keys), progress, "fit") as shown:
+
+        def one(key: tuple[str, str]) -> Fit:
+            found = fitted(*key, how)
+            shown.set_postfix_str(" ".join(key))
+            shown.update()
+            return found
+
+        return dict(zip(keys, in_threads(one, keys), strict=True))
 
 
 def _settings(how: How, fits: Fits) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from tabular.objectives import Objective
 from tabular.operators import soft_bellman, softmax_policy
 from tabular.plot import Curve, curves
 from tabular.solve import solve
+from tabular.studies.cells import in_threads
 from tabular.studies.record import Difference, Published, Record, bar, spread, versions
 from tabular.worlds.papers import two_state
 
@@ -113,9 +113,9 @@ def ift(
         "pair": "authors",
     }
     sigmas = SIGMAS[::6] if quick else SIGMAS
-    with bar("omd-ift", len(INVERSES) * len(sigmas), progress, "fit") as shown, ThreadPoolExecutor(2) as pool:
+    with bar("omd-ift", len(INVERSES) * len(sigmas), progress, "fit") as shown:
         work = partial(_fits, how=how, sigmas=sigmas, jacobian=jacobian, tell=shown.update)
-        fits = dict(zip(INVERSES, pool.map(work, INVERSES.values()), strict=True))
+        fits = dict(zip(INVERSES, in_threads(work, INVERSES.values()), strict=True))
     found = {
         (inverse, evaluation): [_measured(fit, sigma, evaluation) for sigma, fit in zip(sigmas, column, strict=True)]
         for inverse, column in fits.items()

@@ -21,6 +21,7 @@ from tabular.objectives.vep import policy_values, random_policies
 from tabular.plot.lines import COLOURS, DASHES, LINE, MARKERS
 from tabular.probability import kl_rows
 from tabular.solve import solve
+from tabular.studies.cells import in_threads
 from tabular.studies.record import Record, bar, spread, versions
 from tabular.worlds.papers import maze10, two_state
 from tabular.worlds.random import garnet
@@ -28,6 +29,8 @@ from tabular.worlds.random import garnet
 ALPHA = 0.01
 POLICIES = 8
 """Number of random policies whose values are the class of `vaml`."""
+WIDTHS = {20: 20, 100: 8, 2: 2}
+"""By number of states: ranks of a world are laid out alike, so that they share their compiled fits."""
 METHODS = {
     "mle": "likelihood",
     "itervaml": "IterVAML",
@@ -54,11 +57,12 @@ class Setting:
     """From the least to the one that holds the truth."""
     lr: float
     steps: int
+    seeds: int
     title: str
 
 
 def _rank(world: AnyMDP, rank: int) -> ModelClass:
-    return low_rank(rank, learns_reward=False)
+    return low_rank(rank, width=WIDTHS[world.S], learns_reward=False)
 
 
 def _blocks(world: AnyMDP, size: int) -> ModelClass:
@@ -74,14 +78,16 @@ def _maze() -> AnyMDP:
 
 
 SETTINGS = {
-    ("garnet", "low_rank"): Setting(_garnet, _rank, (1, 2, 4, 8, 20), 0.05, 600, "Random MDP, rank of the model"),
+    ("garnet", "low_rank"): Setting(_garnet, _rank, (1, 2, 4, 8, 20), 0.05, 600, 5, "Random MDP, rank of the model"),
     ("maze10", "aliased_blocks"): Setting(
-        _maze, _blocks, (10, 5, 2, 1), 0.1, 200, "Maze, cells of one block look alike"
+        _maze, _blocks, (10, 5, 2, 1), 0.1, 200, 3, "Maze, cells of one block look alike"
     ),
-    ("maze10", "low_rank"): Setting(_maze, _rank, (1, 2, 8), 0.1, 200, "Maze, rank of the model"),
-    ("two_state", "low_rank"): Setting(two_state, _rank, (1, 2), 0.05, 600, "Two states, rank of the model"),
+    ("maze10", "low_rank"): Setting(_maze, _rank, (1, 2, 8), 0.1, 200, 3, "Maze, rank of the model"),
+    ("two_state", "low_rank"): Setting(two_state, _rank, (1, 2), 0.05, 600, 5, "Two states, rank of the model"),
 }
 """By world and model class, as the rows name them."""
+QUICK = (("garnet", "low_rank"), ("maze10", "aliased_blocks"))
+"""The settings of the short form."""
 
 
 def capacity(*, quick: bool = False, progress: bool = False) -> Record:
@@ -97,31 +103,20 @@ def capacity(*, quick: bool = False, progress: bool = False) -> Record:
     left where a class holds the truth are those of the optimiser, or of a model that the objective can't tell from it.
     """
     began = time.perf_counter()
-    seeds = tuple(range(1, 3 if quick else 6))
-    chosen = {key: _shortened(setting) if quick else setting for key, setting in SETTINGS.items()}
-    rows = []
-    total = sum(len(setting.capacities) * setting.steps for setting in chosen.values()) * len(METHODS)
-    with bar("vaml-tabular", total, progress) as shown:
-        for (name, family), setting in chosen.items():
-            world = setting.world()
-            for size in setting.capacities:
-                for method, objective in _objectives(world).items():
-                    shown.set_postfix_str(f"{name} {family} {size} {method}")
-                    found = fit(
-                        world,
-                        objective,
-                        setting.model_class(world, size),
-                        seeds=seeds,
-                        lr=setting.lr,
-                        steps=setting.steps,
-                        progress=shown.update,
-                    )
-                    place = {"world": name, "model_class": family, "capacity": size, "method": method}
-                    rows += [place | {"quantity": q} | spread(x) for q, x in _measured(world, found).items()]
+    chosen = {key: _shortened(SETTINGS[key]) for key in QUICK} if quick else SETTINGS
+    total = sum(len(setting.capacities) for setting in chosen.values()) * len(METHODS)
+    with bar("vaml-tabular", total, progress, "fit") as shown:
+
+        def one(item: tuple[tuple[str, str], Setting]) -> list[dict]:
+            shown.set_postfix_str(" ".join(item[0]))
+            return _rows(*item, tell=shown.update)
+
+        rows = [row for rows in in_threads(one, chosen.items()) for row in rows]
     settings = {
         "alpha": ALPHA,
         "lr": {" ".join(key): setting.lr for key, setting in chosen.items()},
         "optimizer": "adam",
+        "seeds": {" ".join(key): setting.seeds for key, setting in chosen.items()},
         "rewards": "known",
         "policies": f"{POLICIES} random ones, seed 0",
         "steps": {" ".join(key): setting.steps for key, setting in chosen.items()},
@@ -132,11 +127,25 @@ def capacity(*, quick: bool = False, progress: bool = False) -> Record:
         },
         "capacity": "rank of the kernel (low_rank), or rows and columns of a block (aliased_blocks): 1 holds the truth",
     }
+    seeds = tuple(range(1, max(setting.seeds for setting in chosen.values()) + 1))
     return Record("vaml-tabular", tuple(rows), settings, seeds, quick, time.perf_counter() - began, versions())
 
 
+def _rows(key: tuple[str, str], setting: Setting, tell: Callable[[], object]) -> list[dict]:
+    """The rows of one setting; `tell` is called after each fit."""
+    world, rows = setting.world(), []
+    how = {"seeds": range(1, setting.seeds + 1), "lr": setting.lr, "steps": setting.steps}
+    for size in setting.capacities:
+        for method, objective in _objectives(world).items():
+            found = fit(world, objective, setting.model_class(world, size), **how)
+            place = {"world": key[0], "model_class": key[1], "capacity": size, "method": method}
+            rows += [place | {"quantity": name} | spread(values) for name, values in _measured(world, found).items()]
+            tell()
+    return rows
+
+
 def _shortened(setting: Setting) -> Setting:
-    return replace(setting, capacities=setting.capacities[1:3] or setting.capacities, steps=setting.steps // 2)
+    return replace(setting, capacities=setting.capacities[1:3], steps=setting.steps // 4, seeds=2)
 
 
 def _objectives(world: AnyMDP) -> dict[str, Objective]:
