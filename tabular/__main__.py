@@ -246,9 +246,11 @@ def reproduce_command(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)  # or hours of work could end in a name that can't be written
     for study in chosen:
         print(f"{study.name}: {study.about}", file=sys.stderr)
-        record = study.run(quick=arguments.quick, progress=True, partial=arguments.out / f".{study.name}")
+        partial = arguments.out / f".{study.name}"
+        record = study.run(quick=arguments.quick, progress=True, partial=partial)
         for path in studies.write(record, arguments.out):
             print(path)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Agent:
 
         r_tilde(s, a) = f(r(s, a)) - [kl] KL(q(.|s, a) || p(.|s, a)),    f(r) = r  or  (1 - gamma) log r
 
-    with p the kernel of the MDP, and q = p, or q(s'|s, a) ~ p(s'|s, a) e^V(s'), or a kernel that is given.
+    with p the kernel of the MDP, and q = p, or `q(s'|s, a) ~ p(s'|s, a) e^V(s')`, or a kernel that is given.
     """
 
     name: str

@@ -38,8 +38,7 @@ def kl_rows(q, p, clip: float | None = None):
 
 
 def limited_kl_rows(q, p, limit):
-    """`sum_t q_t min(log(q_t / p_t), limit)` along the last axis, in nats: the divergence that a classifier with limited
-    logits reports.
+    """`sum_t q_t min(log(q_t / p_t), limit)` along the last axis: the divergence that limited logits report, in nats.
 
     At most KL(q || p), and finite everywhere: mass of q where p has none pays `limit` a unit, and so keeps a slope.
     """

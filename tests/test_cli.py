@@ -217,7 +217,7 @@ REFUSED = {
     "solve two_state maze10": "unrecognized arguments: maze10",
     "improve two_state": "invalid choice: 'improve'",
     "reproduce": "the following arguments are required: NAME",
-    "reproduce omd-fig99": "no study is called 'omd-fig99'. Did you mean omd-fig2?",
+    "reproduce omd-fig99": "no study is called 'omd-fig99'. Did you mean omd-fig4",
     "reproduce omd-fig2 --out sums.npz": "sums.npz: File exists",
 }
 
@@ -247,7 +247,7 @@ def study(monkeypatch):
 
     fake = SimpleNamespace(name="square", group="papers", about="x squared", asked=[])
 
-    def run(quick, progress):
+    def run(quick, progress, partial):
         fake.asked.append((quick, progress))
         rows = tuple({"x": float(x), "mean": float(x * x)} for x in range(3))
         return studies.Record("square", rows, {"power": 2}, (1,), quick, 0.0, {})
@@ -271,6 +271,22 @@ def test_reproduce_writes_where_it_is_told_and_quickly_if_asked(here, capsys, st
     assert sorted(os.listdir(here / "some/where")) == ["square.csv", "square.json", "square.png"]
     assert strict((here / "some/where/square.json").read_text())["quick"] is True
     assert study.asked == [(True, True)]
+
+
+def test_reproduce_keeps_the_parts_of_an_interrupted_study_until_it_is_done(here, capsys, study):
+    finish = study.run
+
+    def interrupt(partial, **_):
+        partial.mkdir()
+        (partial / "part.json").write_text("[]")
+        raise KeyboardInterrupt
+
+    study.run = interrupt
+    assert main(["reproduce", "square"]) == 130
+    assert (here / "results/.square/part.json").exists()
+    study.run = finish
+    assert main(["reproduce", "square"]) == 0
+    assert not (here / "results/.square").exists()
 
 
 def test_reproduce_interrupted_leaves_no_files(here, capsys, study):

@@ -107,7 +107,7 @@ def test_norm_ball_scales_to_the_norm_of_eq_8(temperature):
     assert norm(inside, temperature) == pytest.approx(kappa, rel=1e-14)
     scale = kappa / norm(theta, temperature)
     np.testing.assert_allclose(inside.logits, scale * theta.logits, rtol=1e-14)
-    np.testing.assert_allclose(inside.reward, scale * theta.reward, rtol=1e-14)
+    np.testing.assert_allclose(np.asarray(inside.reward), scale * np.asarray(theta.reward), rtol=1e-14)
 
 
 def authors_code(L, r, kappa, alpha):
@@ -127,7 +127,7 @@ def test_authors_balls_equals_the_published_code(kappa):
         L, r = authors_code(np.asarray(theta.logits).transpose(1, 0, 2), np.asarray(theta.reward), kappa, 0.01)
         inside = authors_balls(theta, kappa, 0.01)
         np.testing.assert_allclose(inside.logits.transpose(1, 0, 2), L, rtol=1e-14, atol=0)
-        np.testing.assert_allclose(inside.reward, r, rtol=1e-14, atol=0)
+        np.testing.assert_allclose(np.asarray(inside.reward), r, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("ball", [norm_ball, authors_balls])

@@ -70,5 +70,5 @@ def test_limited_kl_rows_is_the_divergence_within_the_limit_and_pays_it_outside(
     q, p = np.array([[0.3, 0.7], [0.25, 0.75], [0.0, 1.0]]), np.array([[0.5, 0.5], [0.0, 1.0], [0.5, 0.5]])
     found = limited_kl_rows(q, p, 3.0)
     inside = 0.75 * np.log(0.75)
-    np.testing.assert_allclose(found, [kl_rows(q[:1], p[:1])[0], 0.25 * 3 + inside, np.log(2)], rtol=1e-14)
+    np.testing.assert_allclose(found, [kl_rows(q[0], p[0]), 0.25 * 3 + inside, np.log(2)], rtol=1e-14)
     np.testing.assert_allclose(limited_kl_rows(q, p, 0.1)[2], 0.1, rtol=1e-14)

@@ -19,8 +19,8 @@ class BlockTheta(NamedTuple):
     """Parameters of a model with aliased blocks."""
 
     logits: jax.Array
-    """Unnormalised log-probabilities of displacements, shape (S, A, displacements); the first `blocks` rows are used, so
-    that blocks of all sizes share one compiled fit."""
+    """Unnormalised log-probabilities of displacements, shape (S, A, displacements). The first `blocks` rows are used,
+    so that blocks of all sizes share one compiled fit."""
     reward: jax.Array | None
     """Rewards, shape (S, A), laid out likewise; None where the true ones are known."""
 

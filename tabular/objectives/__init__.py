@@ -22,7 +22,7 @@ convergence: a fit ends when neither parameters nor state move. `step` counts fr
     itervaml()             equal expected next values for the current value function (Farahmand 2018)
     vagram(coordinates)    errors of the successor weighted by the slope of the value (Voelcker et al. 2022)
     paml()                 equal policy gradients (Abachi et al. 2020)
-    omd()                  the true return, or Bellman error, of the agent that plans in the model (Nikishin et al. 2021)
+    omd()                  return, or Bellman error, of the agent that plans in the model (Nikishin et al. 2021)
     mnm()                  a lower bound on the logarithm of the true return (Eysenbach et al. 2021)
     vmbpo()                the risk-seeking relative of it without the logarithm (Chow et al. 2020)
 """

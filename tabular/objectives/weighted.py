@@ -43,7 +43,7 @@ class WeightedMLE(Objective):
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha"], meta_fields=[])
 @dataclass(frozen=True)
 class ValueWeightedMLE(ByOwnValues):
-    """Likelihood with the weight |V_hat| of the successor; see `value_weighted_mle`."""
+    """Likelihood with the weight `|V_hat|` of the successor; see `value_weighted_mle`."""
 
     alpha: float
 
@@ -75,7 +75,7 @@ def value_weighted_mle(weights: Any = None, alpha: float = 0.01) -> WeightedMLE 
     over transitions, so that a constant V_hat makes it `mle`.
 
     Weights of a row, w(s, a), leave the true model the best one of all. Weights of a successor don't: the best model is
-    tilted, `p_hat(t) = p(t) w(t) / sum_t' p(t') w(t')`, towards successors of large |V_hat|; only deterministic rows
+    tilted, `p_hat(t) = p(t) w(t) / sum_t' p(t') w(t')`, towards successors of large `|V_hat|`; only deterministic rows
     keep it at p.
 
     Args:

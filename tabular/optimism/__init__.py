@@ -17,7 +17,7 @@ from tabular.optimism.classifier import (
     logit_limit,
     smoothing_for,
 )
-from tabular.optimism.ladder import (
+from tabular.optimism.lower_bounds import (
     Ladder,
     Stopping,
     horizon_conditioned,
@@ -29,6 +29,7 @@ from tabular.optimism.ladder import (
 )
 from tabular.optimism.objective import Objective, divergence, in_model, mnm, mnm_eq5, vmbpo
 from tabular.optimism.optimal import Optimum, optimum
+from tabular.optimism.paths import Trajectories, trajectories
 from tabular.optimism.smoothed import (
     Loop,
     Run,
@@ -41,7 +42,6 @@ from tabular.optimism.smoothed import (
     tilted,
     unlimited,
 )
-from tabular.optimism.trajectories import Trajectories, trajectories
 
 __all__ = [
     "Classifier",

@@ -2,12 +2,13 @@
 
     L(q, pi)  =  E_q,pi sum_t gamma^t [ reward(s_t, a_t) - weight KL(q(.|s_t, a_t) || p(.|s_t, a_t)) ]
 
-| objective | reward | weight | what it is |
-|---|---|---|---|
-| `mnm` | (1 - gamma) log r - (1 - gamma) log(1 - gamma) | 1 | lower bound on log J (Eysenbach et al. 2021, eq. 2, 3) |
-| `mnm` with `weight=gamma` | the same | gamma | lower bound on log J, tighter |
-| `mnm_eq5` | log r | 1 | what eq. 5 of the paper says; no bound where r > 1 |
-| `vmbpo` | r | 1 / eta | at its optimum an upper bound on J (Chow et al. 2020) |
+    objective            reward                                            weight   what it is
+    mnm                  (1 - gamma) log r - (1 - gamma) log(1 - gamma)    1        lower bound on log J (MnM, eq. 2, 3)
+    mnm(weight=gamma)    the same                                          gamma    lower bound on log J, tighter
+    mnm_eq5              log r                                             1        what eq. 5 says; no bound if r > 1
+    vmbpo                r                                                 1 / eta  at its optimum an upper bound on J
+
+MnM is Eysenbach et al. 2021, VMBPO Chow et al. 2020.
 
 For fixed q this is an ordinary MDP, `in_model`, which every solver of this package takes.
 """

@@ -18,7 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from tabular import mismatch
+from tabular import mismatch, optimism
+from tabular.evaluate import evaluate
 from tabular.fitting import Fit, fit
 from tabular.mdp import MDP, AnyMDP, with_changes
 from tabular.models import ModelClass, aliased_blocks, low_rank, softmax_table
@@ -38,11 +39,10 @@ from tabular.objectives import (
     vmbpo,
 )
 from tabular.operators import soft_value, softmax_policy
-from tabular.optimism import ladder
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.studies.cells import Part, compute_parts
+from tabular.studies.cells import Part, Row, compute_parts
 from tabular.studies.record import Record, bar, spread, versions
 from tabular.worlds.papers import maze10, two_state, wall15
 
@@ -149,7 +149,7 @@ def measure(true: AnyMDP, found: Fit, alpha: float) -> dict[str, np.ndarray]:
     return tables | {"lower_bound": tables["lower_bound"] / best}
 
 
-def _measure_one(true: MDP, optimal, P_hat, r_hat, Q_hat, pi, alpha: float) -> dict[str, float]:
+def _measure_one(true: MDP, optimal, P_hat, r_hat, Q_hat, pi, alpha: float) -> dict[str, Any]:
     """The quantities of one model; `lower_bound` in units of return."""
     gamma, feasible = true.gamma, true.feasible
     eps = mismatch.backup_error(true.P, true.r, P_hat, r_hat, soft_value(Q_hat, alpha), gamma)
@@ -166,20 +166,20 @@ def _measure_one(true: MDP, optimal, P_hat, r_hat, Q_hat, pi, alpha: float) -> d
 def _lower_bound(true: MDP, q: np.ndarray, pi: np.ndarray) -> float:
     """exp of the simple lower bound; 0 where its divergence is infinite."""
     outside = (q > 0) & (true.P == 0) & true.feasible[:, :, None]
-    return 0.0 if outside.any() else math.exp(true.rho @ ladder(true, q, pi).simple)
+    return 0.0 if outside.any() else math.exp(evaluate(optimism.in_model(true, optimism.mnm(true), q), pi).J)
 
 
 # the map, part by part
 
 
-def part(setting: dict[str, Any], method: str, capacities: list[float]) -> list[dict[str, Any]]:
+def part(setting: dict[str, Any], method: str, capacities: list[float]) -> list[Row]:
     """One objective at some capacities of a setting: the rows of the map."""
     chosen = Setting(**setting)
     true = true_mdp(chosen.world)
     objective = objectives(true, chosen.alpha)[method]
-    how = {"seeds": range(chosen.seeds), "lr": chosen.lr, "steps": chosen.steps}
-    bounds = {"kappa": capacities} if chosen.axis == "kappa" else {}
-    found = fit(true, objective, model_class(chosen, true, capacities[0]), **how, **bounds)
+    how: dict[str, Any] = {"seeds": range(chosen.seeds), "lr": chosen.lr, "steps": chosen.steps}
+    how |= {"kappa": capacities} if chosen.axis == "kappa" else {}
+    found = fit(true, objective, model_class(chosen, true, capacities[0]), **how)
     names = {"setting": chosen.name, "world": chosen.world, "axis": chosen.axis}
     return [
         {**names, "capacity": float(capacity), "method": method, "quantity": quantity, **spread(values)}
@@ -315,10 +315,11 @@ def _norm(values: np.ndarray, scale: str) -> Normalize:
 
 def _panel(ax: Axes, methods: list[str], capacities: np.ndarray, table: np.ndarray, colours: str, norm: Normalize):
     """One heat map with its numbers; infinite ones are drawn as the worst, and written as such."""
-    finite = np.where(np.isfinite(table), table, norm.vmax)
-    image = ax.imshow(np.clip(finite, norm.vmin, norm.vmax), cmap=colours, norm=norm, aspect="auto")
+    low, high = norm.vmin or 0.0, norm.vmax or 1.0
+    shown = np.clip(np.where(np.isfinite(table), table, high), low, high)
+    image = ax.imshow(shown, cmap=colours, norm=norm, aspect="auto")
     for (i, k), value in np.ndenumerate(table):
-        dark = norm(np.clip(finite[i, k], norm.vmin, norm.vmax)) > 0.6
+        dark = float(norm(shown[i, k])) > 0.6
         ax.text(k, i, _short(value), ha="center", va="center", fontsize=7, color="white" if dark else "#222222")
     ax.set_xticks(range(len(capacities)), [f"{c:g}" for c in capacities], fontsize=8)
     ax.set_yticks(range(len(methods)), [NAMES[name] for name in methods], fontsize=8)

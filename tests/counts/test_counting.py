@@ -164,7 +164,7 @@ def test_mdp_treats_unseen_pairs_as_asked_and_names_them():
         counts.mdp(0.9, unseen="infeasible")
     seen = from_transitions([0, 1, 1], [0, 0, 1], [1, 2, 3], [1, 0, 1]).mdp(0.9, unseen="infeasible")
     np.testing.assert_array_equal(seen.feasible, [[True, False], [True, True]])
-    with pytest.raises(ValueError, match="unseen = 'zero', expected one of error, uniform, self_loop, prior, infeasible"):
+    with pytest.raises(ValueError, match=r"unseen = 'zero', expected one of .*self_loop, prior, infeasible"):
         counts.mdp(0.9, unseen="zero")
 
 

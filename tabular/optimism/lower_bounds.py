@@ -5,14 +5,15 @@
 All are evidence lower bounds on `log J = log E_p,pi sum_t gamma^t r_t`, where a time H to collect the reward and the
 path up to it are hidden. They differ in what may be adapted to them:
 
-| bound | the time H | the path |
-|---|---|---|
-| `simple` (Eysenbach et al. 2021, eq. 2) | geometric | model q, one transition too many is paid for |
-| `gamma_kl` | geometric | model q |
-| `tight` (eq. 10, as in the published notebook) | learned, q(H) | model q |
-| `stopping` | stops in s, a with a learned probability | model q |
-| `best_stopping` | the same | its own best model |
-| `horizon_conditioned` | learned, q(H) | a model that knows the time left |
+    bound                  the time H                               the path
+    simple                 geometric                                model q, one transition too many is paid for (eq. 2)
+    gamma_kl               geometric                                model q
+    tight                  learned, q(H)                            model q (eq. 10, as in the published notebook)
+    stopping               stops in s, a with a learned probability model q
+    best_stopping          the same                                 its own best model
+    horizon_conditioned    learned, q(H)                            a model that knows the time left
+
+with the equations of Eysenbach et al. 2021.
 
 The last two are equal to log J if the policy is deterministic: exp W of the stopping bound is then Q^pi, and its
 maximum over policies is value iteration. If it isn't, only a model that may change the policy too would be tight.
