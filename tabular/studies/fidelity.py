@@ -58,21 +58,19 @@ def _how(record: Mapping[str, Any]) -> str:
 
 
 def _published(numbers: list[Mapping[str, Any]]) -> list[str]:
-    rows = [
-        f"| {n['quantity']} | {_digits(n['value'])} | {_digits(n['ours'])} | {n['off']:.1e} | {n['source']} |"
-        for n in numbers
-    ]
-    head = ["| quantity | published | ours | off | published in |", "| --- | --- | --- | --- | --- |"]
-    return [*head, *rows, ""] if rows else []
+    rows = [[n["quantity"], _digits(n["value"]), _digits(n["ours"]), f"{n['off']:.1e}", n["source"]] for n in numbers]
+    return _table(["quantity", "published", "ours", "off", "published in"], rows)
 
 
 def _differences(differences: list[Mapping[str, str]]) -> list[str]:
-    rows = [
-        f"| {d['subject']} | {d['paper']} | {d['code']} | {d['here']} | {d['effect']} |".replace("\n", " ")
-        for d in differences
-    ]
-    head = ["| | paper | published code | here | what it changes |", "| --- | --- | --- | --- | --- |"]
-    return [*head, *rows, ""] if rows else []
+    rows = [[d[name] for name in ("subject", "paper", "code", "here", "effect")] for d in differences]
+    return _table(["", "paper", "published code", "here", "what it changes"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A table in Markdown and an empty line after it; nothing if there are no rows."""
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return [f"| {' | '.join(cells)} |" for cells in lines] + [""] if rows else []
 
 
 def _digits(value: float | str) -> str:

@@ -108,7 +108,11 @@ def model_class(setting: Setting, true: AnyMDP, capacity: float) -> ModelClass:
 
 
 def objectives(true: AnyMDP, alpha: float) -> dict[str, Objective]:
-    """Every objective that means something in an MDP, by name."""
+    """Every objective that means something in an MDP, by name.
+
+    VEP and VAML are given sets that hold the best: the uniform and the soft-optimal policy, the soft-optimal values and
+    those of one step. Nobody has these before planning; it is the most that the two can do.
+    """
     V = soft_solve(true, alpha).V
     uniform = true.feasible / true.feasible.sum(1, keepdims=True)
     policies = np.stack([uniform, softmax_policy(soft_solve(true, alpha).Q, alpha)])
@@ -208,6 +212,7 @@ def mismatch_map(*, quick: bool = False, progress: bool = False, partial: Path |
         "settings": [asdict(setting) for setting in settings],
         "optimum": {setting.world: solve(true_mdp(setting.world)).J for setting in settings},
         "clip": CLIP,
+        "vep and vaml": "know the soft-optimal policy and values, beside the uniform policy and the values of one step",
         "optimizer": "adam",
         "rewards": "known to the model; two_state pays 0.5 more than the paper's, so that rewards are positive",
         "quantities": measure.__doc__,
@@ -251,6 +256,8 @@ PANELS = (
 )
 """Rows of the picture: quantity, title, colour map, scale."""
 
+NOTE = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=0.6"}
+
 NAMES = {
     "mle": "MLE",
     "weighted": "value-weighted MLE",
@@ -270,13 +277,16 @@ NAMES = {
 def draw_mismatch_map(record: Record) -> Figure:
     """A heat map for each quantity (rows) and setting (columns): objectives by capacity, means over seeds."""
     columns = [setting["name"] for setting in record.settings["settings"]]
-    figure = Figure(figsize=(3.0 + 3.1 * len(columns), 3.3 * len(PANELS)), layout="constrained")
+    figure = Figure(figsize=(3.0 + 2.9 * len(columns), 3.0 * len(PANELS)), layout="constrained")
     axes = figure.subplots(len(PANELS), len(columns), squeeze=False)
     for row, (quantity, title, colours, scale) in zip(axes, PANELS, strict=True):
         tables = {name: _table(record, name, quantity) for name in columns}
         norm = _norm(np.concatenate([table.ravel() for _, _, table in tables.values()]), scale)
         for ax, name in zip(row, columns, strict=True):
             image = _panel(ax, *tables[name], colours, norm)
+            if quantity == "lower_bound" and not tables[name][2].any():
+                note = "none: these models leave\nthe support of p"
+                ax.text(0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center", bbox=NOTE)
         row[0].set_title(title, loc="left", fontsize=11, fontweight="bold")
         figure.colorbar(image, ax=list(row), shrink=0.7, aspect=18, pad=0.01, extend="both" if scale == "log" else None)
     for ax, setting in zip(axes[-1], record.settings["settings"], strict=True):
@@ -296,12 +306,13 @@ def draw_mismatch_map(record: Record) -> Figure:
 
 
 def _table(record: Record, setting: str, quantity: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Objectives that the setting has, its capacities, and the means, shape (objectives, capacities)."""
-    present = set(record.column("method", setting=setting))
-    methods = [name for name in NAMES if name in present]
-    capacities = record.column("capacity", setting=setting, method=methods[0], quantity=quantity)
-    rows = [record.column("mean", setting=setting, method=method, quantity=quantity) for method in methods]
-    return methods, capacities, np.array(rows)
+    """Objectives of the record, capacities, and means, shape (objectives, capacities); NaN where a setting has none."""
+    chosen = [row for row in record.rows if row["setting"] == setting and row["quantity"] == quantity]
+    capacities = list(dict.fromkeys(row["capacity"] for row in chosen))
+    methods = [name for name in NAMES if any(row["method"] == name for row in record.rows)]
+    found = {(row["method"], row["capacity"]): row["mean"] for row in chosen}
+    means = [[found.get((method, capacity), np.nan) for capacity in capacities] for method in methods]
+    return methods, np.array(capacities), np.array(means)
 
 
 def _norm(values: np.ndarray, scale: str) -> Normalize:
@@ -316,10 +327,10 @@ def _norm(values: np.ndarray, scale: str) -> Normalize:
 def _panel(ax: Axes, methods: list[str], capacities: np.ndarray, table: np.ndarray, colours: str, norm: Normalize):
     """One heat map with its numbers; infinite ones are drawn as the worst, and written as such."""
     low, high = norm.vmin or 0.0, norm.vmax or 1.0
-    shown = np.clip(np.where(np.isfinite(table), table, high), low, high)
+    shown = np.clip(np.where(np.isposinf(table), high, table), low, high)
     image = ax.imshow(shown, cmap=colours, norm=norm, aspect="auto")
     for (i, k), value in np.ndenumerate(table):
-        dark = float(norm(shown[i, k])) > 0.6
+        dark = not np.isnan(value) and float(norm(shown[i, k])) > 0.6
         ax.text(k, i, _short(value), ha="center", va="center", fontsize=7, color="white" if dark else "#222222")
     ax.set_xticks(range(len(capacities)), [f"{c:g}" for c in capacities], fontsize=8)
     ax.set_yticks(range(len(methods)), [NAMES[name] for name in methods], fontsize=8)
@@ -332,7 +343,7 @@ def _panel(ax: Axes, methods: list[str], capacities: np.ndarray, table: np.ndarr
 def _short(value: float) -> str:
     """A number in at most five characters."""
     if not np.isfinite(value):
-        return "∞" if value > 0 else "n/a"
+        return "∞" if value > 0 else "–"
     if abs(value) >= 1000 or 0 < abs(value) < 0.005:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
