@@ -9,7 +9,7 @@ trajectories    the posterior over whole trajectories, by listing them
 classifier      the Bayes-optimal classifier, its offset, clipping and label smoothing
 """
 
-from tabular.optimism.blocks import LowRank, block_average, low_rank
+from tabular.optimism.blocks import Factors, block_average, nearest_low_rank
 from tabular.optimism.classifier import (
     Classifier,
     bayes_classifier,
@@ -45,9 +45,9 @@ from tabular.optimism.smoothed import (
 
 __all__ = [
     "Classifier",
+    "Factors",
     "Ladder",
     "Loop",
-    "LowRank",
     "Objective",
     "Optimum",
     "Run",
@@ -66,9 +66,9 @@ __all__ = [
     "ladder",
     "log_return",
     "logit_limit",
-    "low_rank",
     "mnm",
     "mnm_eq5",
+    "nearest_low_rank",
     "optimum",
     "published_values",
     "rounds",

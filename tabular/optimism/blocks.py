@@ -59,7 +59,7 @@ def _check_blocks(q: np.ndarray, grid: Grid, block: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class LowRank:
+class Factors:
     """A kernel that passes through `rank` hidden states: `q[s, a, t] = sum_k weights[s, a, k] features[k, t]`."""
 
     q: np.ndarray
@@ -72,7 +72,7 @@ class LowRank:
     """`sum_{s, a} KL(p || q)` after each sweep; it never rises."""
 
 
-def low_rank(p: np.ndarray, rank: int, *, seed: int = 0, sweeps: int = 1000, tol: float = 1e-9) -> LowRank:
+def nearest_low_rank(p: np.ndarray, rank: int, *, seed: int = 0, sweeps: int = 1000, tol: float = 1e-9) -> Factors:
     """The likeliest kernel of a given nonnegative rank: minimises `sum_{s, a} KL(p(.|s, a) || q(.|s, a))`.
 
     Expectation maximisation for a mixture (Hofmann 1999; the multiplicative updates of Lee & Seung 2001 for the
@@ -96,11 +96,11 @@ def low_rank(p: np.ndarray, rank: int, *, seed: int = 0, sweeps: int = 1000, tol
         s, a = np.argwhere(wrong)[0]
         raise ValueError(f"p[{s}, {a}] sums to {p[s, a].sum():.12g}, expected probabilities that sum to 1.")
     if rank == S:
-        return LowRank(p, p, np.eye(S), np.zeros(1))
+        return Factors(p, p, np.eye(S), np.zeros(1))
     weights, features, history = _expectation_maximisation(p.reshape(S * A, S), rank, seed, sweeps, tol)
     q = weights @ features
     q /= q.sum(-1, keepdims=True)
-    return LowRank(q.reshape(S, A, S), weights.reshape(S, A, rank), features, np.array(history))
+    return Factors(q.reshape(S, A, S), weights.reshape(S, A, rank), features, np.array(history))
 
 
 def _expectation_maximisation(p: np.ndarray, rank: int, seed: int, sweeps: int, tol: float):

@@ -223,8 +223,8 @@ def _message(record: Record) -> str:
     true, mnm, no_log = min(final[LOG.name], final[OPTIMISTIC_START.name]), final[MNM.name], final[NO_LOG.name]
     if no_log < 0.7 * mnm and true > 0.95 * mnm:
         return (
-            "The optimistic start decides, not the optimistic dynamics: true\n"
-            f"dynamics with such a start end at {true:.2f}, tilted ones without it at {no_log:.2f}"
+            "The optimistic start decides, not the optimistic dynamics:\n"
+            f"true dynamics with it end at {true:.2f}, tilted ones without it at {no_log:.2f}"
         )
     return (
         f"Final return {mnm:.2f} of MnM, {true:.2f} of true dynamics with an\n"

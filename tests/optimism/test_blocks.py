@@ -5,7 +5,7 @@ import pytest
 from scipy.special import rel_entr
 
 import tabular as tb
-from tabular.optimism import block_average, low_rank
+from tabular.optimism import block_average, nearest_low_rank
 from tabular.worlds.papers import wall15
 from tests.instances import random_mdp
 
@@ -72,7 +72,7 @@ def test_block_average_refuses_blocks_that_do_not_fit():
 def test_low_rank_is_a_kernel_of_that_rank_and_rises_in_likelihood_all_the_way():
     for i in range(5):
         P = random_mdp(8, i, S=6, A=3).P
-        found = low_rank(P, 2, sweeps=300)
+        found = nearest_low_rank(P, 2, sweeps=300)
         np.testing.assert_allclose(found.q.sum(-1), 1, atol=1e-12)
         assert (found.q >= 0).all() and np.linalg.matrix_rank(found.q.reshape(-1, 6), tol=1e-9) <= 2
         assert (np.diff(found.divergence) <= 1e-12 * found.divergence[:-1]).all()
@@ -83,21 +83,21 @@ def test_low_rank_is_a_kernel_of_that_rank_and_rises_in_likelihood_all_the_way()
 def test_low_rank_of_rank_1_is_the_average_row():
     """A closed form: the one distribution that is nearest to all rows in divergence is their mean."""
     P = random_mdp(8, 1, S=5, A=2).P
-    found = low_rank(P, 1)
+    found = nearest_low_rank(P, 1)
     np.testing.assert_allclose(found.q, np.tile(P.mean((0, 1)), (5, 2, 1)), atol=1e-12)
 
 
 def test_low_rank_finds_a_kernel_that_has_that_rank():
     rng = np.random.default_rng(3)
     P = (rng.dirichlet(np.ones(2), size=(8, 3)) @ rng.dirichlet(np.ones(8), size=2)).reshape(8, 3, 8)
-    assert low_rank(P, 2, sweeps=5000, tol=1e-12).divergence[-1] < 1e-5
-    np.testing.assert_array_equal(low_rank(P, 8).q, P)
+    assert nearest_low_rank(P, 2, sweeps=5000, tol=1e-12).divergence[-1] < 1e-5
+    np.testing.assert_array_equal(nearest_low_rank(P, 8).q, P)
 
 
 def test_low_rank_refuses_ranks_out_of_range_and_rows_that_are_none():
     P = random_mdp(8, 1, S=5, A=2).P
     for rank in (0, 6):
         with pytest.raises(ValueError, match=f"rank = {rank}, expected 1 to 5"):
-            low_rank(P, rank)
+            nearest_low_rank(P, rank)
     with pytest.raises(ValueError, match=r"p\[0, 0\] sums to 2"):
-        low_rank(2 * P, 2)
+        nearest_low_rank(2 * P, 2)
