@@ -106,12 +106,12 @@ def test_the_quick_map_goes_on_where_it_was_interrupted(tmp_path):
 
 @pytest.mark.slow
 def test_in_the_maze_the_model_that_predicts_best_acts_worst():
-    """Blocks of 2 x 2 cells: likelihood has the least divergence and loses most of the return, OMD the reverse."""
-    setting = replace(SETTINGS["maze10 block"], steps=500, seeds=2)
+    """Rank 10: likelihood diverges least from the truth and earns little, OMD the reverse."""
+    setting = replace(SETTINGS["maze10 rank"], steps=500, seeds=2)
     found = {
-        method: {row["quantity"]: row["mean"] for row in study.part(asdict(setting), method, [2])}
+        method: {row["quantity"]: row["mean"] for row in study.part(asdict(setting), method, [10])}
         for method in ("mle", "omd_returns")
     }
-    assert found["mle"]["divergence"] < 0.1 < 1 < found["omd_returns"]["divergence"]
+    assert found["mle"]["divergence"] < found["omd_returns"]["divergence"] - 1
     assert found["omd_returns"]["return_score"] > 0.9
-    assert found["mle"]["return_score"] < found["omd_returns"]["return_score"] - 0.2
+    assert found["mle"]["return_score"] < 0.5
