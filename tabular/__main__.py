@@ -161,16 +161,11 @@ def _lacks_gamma(path: Path) -> bool:
 
 def _nearest(source: str) -> str:
     """The nearest names of worlds and environments, as a question."""
+    from gymnasium.envs.registration import registry
+
     from tabular import worlds
 
-    known = list(worlds.NAMED)
-    try:
-        from gymnasium.envs.registration import registry
-
-        known += list(registry)
-    except ImportError:
-        pass
-    by_lower = {name.lower(): name for name in known}
+    by_lower = {name.lower(): name for name in [*worlds.NAMED, *registry]}
     nearest = difflib.get_close_matches(source.lower(), by_lower, n=3)
     return f" Did you mean {' or '.join(by_lower[name] for name in nearest)}?" if nearest else ""
 

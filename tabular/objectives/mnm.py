@@ -12,6 +12,7 @@ import numpy as np
 from tabular.mdp import MDP, AnyMDP
 from tabular.objectives.base import check_alpha
 from tabular.objectives.optimistic import Optimistic, check_clip, check_positive
+from tabular.optimism.objective import check_endless
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["alpha", "kl_weight", "clip"], meta_fields=[])
@@ -33,6 +34,7 @@ class MnM(Optimistic):
         return jnp.where(true.feasible, stop * jnp.log(jnp.where(true.feasible, true.r, 1.0) / stop), -jnp.inf)
 
     def check(self, true: AnyMDP, model: MDP) -> None:
+        check_endless(true)
         _check_rewards(true)
         super().check(true, model)
 
@@ -71,7 +73,7 @@ def mnm(alpha: float = 0.01, *, kl_weight: float = 1.0, clip: float | None = Non
 
 
 def _check_rewards(true: AnyMDP) -> None:
-    """Raise ValueError if the return of a policy, or a reward on its way, has no logarithm."""
+    """Raise ValueError if a reward has no logarithm."""
     wrong = true.feasible & ~(true.r > 0)
     if wrong.any():
         s, a = np.argwhere(wrong)[0]
@@ -79,11 +81,4 @@ def _check_rewards(true: AnyMDP) -> None:
             f"r[{s}, {a}] = {true.r[s, a]:g}, expected a positive reward since its logarithm is taken; {wrong.sum()} "
             f"of {wrong.size} entries are wrong. Shift the rewards with with_changes(mdp, r=...), and say so: it "
             "changes which model and which policy are best."
-        )
-    ends = true.stop_probability > 0
-    if true.terminating and ends.any():
-        s, a = np.argwhere(ends)[0]
-        raise ValueError(
-            f"an episode can end after state {s}, action {a}, and a reward of 0 from then on has no logarithm. Lead it "
-            "to a state that is never left, with a small positive reward."
         )
