@@ -146,7 +146,7 @@ STUDIES = (
         "mnm-table1",
         "papers",
         "Four properties of four lower bounds, decided numerically (Eysenbach et al. 2021, Table 1)",
-        "tabular.studies.mnm_bounds",
+        "tabular.studies.mnm_table",
         "table1",
         "draw_table1",
     ),
