@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 ROOMS = [
     "errors",
+    "output",
     "geometry",
     "mdp",
     "operators",
@@ -31,12 +32,15 @@ ROOMS = [
     "sources",
     "files",
     "device",
+    "arithmetic",
     "expansion",
     "models",
     "agents",
     "objectives",
     "fitting",
     "summary",
+    "claims",
+    "lab",
     "plot",
     "studies",
     "__main__",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
 
-GROUPS = ("papers", "own")
+GROUPS = ("papers", "own", "lab")
 """Groups that can be asked for by name; `all` is every study."""
 
 
@@ -34,7 +34,7 @@ class Study:
     name: str
     """Name on the command line and of the files."""
     group: str
-    """`papers` for a published figure, `own` for one that no paper has."""
+    """`papers` for a published figure, `own` for one that no paper has, `lab` for pictures of claims."""
     about: str
     """One line: what it shows, and its source."""
     module: str
@@ -175,6 +175,47 @@ STUDIES = (
         "draw_mismatch_map",
         resumes=True,
     ),
+    Study(
+        "lab-board",
+        "lab",
+        "Every claim, checked on random instances and attacked: the verdict board",
+        "tabular.studies.lab_board",
+        "board",
+        "draw_board",
+        resumes=True,
+    ),
+    Study(
+        "lab-simulation",
+        "lab",
+        "The simulation lemma: random models, printed bound, sharp bound, ceiling",
+        "tabular.studies.lab_simulation",
+        "simulation",
+        "draw_simulation",
+    ),
+    Study(
+        "lab-mnm-ladder",
+        "lab",
+        "The ladder of MnM's bounds over one parameter of the model, and four best models",
+        "tabular.studies.lab_ladder",
+        "mnm_ladder",
+        "draw_mnm_ladder",
+    ),
+    Study(
+        "lab-maac41",
+        "lab",
+        "What a policy can lose against MAAC's Theorem 4.1, over the discount",
+        "tabular.studies.lab_maac41",
+        "maac41",
+        "draw_maac41",
+    ),
+    Study(
+        "lab-residual",
+        "lab",
+        "Bellman residual against error: the cone, and a pair whose order it reverses",
+        "tabular.studies.lab_residual",
+        "residual",
+        "draw_residual",
+    ),
 )
 
 
@@ -192,7 +233,7 @@ def resolve(names: Iterable[str]) -> list[Study]:
             nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
             raise ValueError(
-                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers, own and all are groups."
+                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers, own, lab and all are groups."
             )
         chosen += [study for study in found if study not in chosen]
     return chosen

@@ -1,0 +1,109 @@
+"""What a search for counterexamples moves, and what it climbs.
+
+A claim's instance is written with unconstrained parameters (`Field.free`, `Field.bound`). From each start several
+lanes set out. In some, a field that is a perturbation of another is tied to it, so that only the others differ: a model
+with the true rewards shows what its kernel alone can do. Climbed is the largest entry of
+
+    (lhs - rhs - margin) / (floor + |lhs| + |rhs|)
+
+in one lane with `margin = floor = 1e-6`, which rises with the ratio lhs / rhs as long as the sides aren't tiny; in
+another with margin 0 and floor 1, the difference, for sides in which 0 is no special value, such as logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tabular.claims.claim import Claim, Instance, Sides
+
+AIMS = ((1e-6, 1e-6), (0.0, 1.0))
+"""Margins and floors: the ratio, and the difference."""
+PENALTY = 10.0
+"""Weight of a hypothesis that an instance misses."""
+STRUCTURES = 2
+"""How many choices of what isn't moved, such as horizons, are shared out among the starts."""
+
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One way up."""
+
+    start: int
+    """Number of the start it sets out from."""
+    theta: Mapping[str, np.ndarray]
+    """Unconstrained parameters of the fields that move."""
+    kept: Mapping[str, np.ndarray]
+    """Fields that stay."""
+    tied: Mapping[str, np.ndarray]
+    """For each perturbed field whether it equals the one it perturbs."""
+    aim: np.ndarray
+    """Margin and floor."""
+
+
+def starts(claim: Claim, sizes: Mapping[str, int], seed: int, n: int) -> list[Values]:
+    """Random instances of given sizes."""
+    return [_start(claim, sizes, seed, i) for i in range(n)]
+
+
+def _start(claim: Claim, sizes: Mapping[str, int], seed: int, i: int) -> Values:
+    own, shared = np.random.default_rng([seed, i]), np.random.default_rng([seed, i % STRUCTURES, STRUCTURES])
+    drawn: dict[str, np.ndarray] = {}
+    for name, kind in claim.domain().items():
+        drawn[name] = np.asarray(kind.draw(own if kind.attacked else shared, kind.shape(sizes), drawn))
+    return drawn
+
+
+def lanes(claim: Claim, instances: Sequence[Values]) -> list[Lane]:
+    """The lanes from each start: every aim with every set of ties."""
+    domain = claim.domain()
+    return [
+        Lane(
+            start=i,
+            theta={name: kind.free(instance[name]) for name, kind in domain.items() if kind.attacked},
+            kept={name: instance[name] for name, kind in domain.items() if not kind.attacked},
+            tied=tied,
+            aim=np.array(aim),
+        )
+        for i, instance in enumerate(instances)
+        for tied, aim in product(ties(claim), AIMS)
+    ]
+
+
+def ties(claim: Claim) -> list[dict[str, np.ndarray]]:
+    """Which perturbed fields equal their bases: none, each alone, and all but one."""
+    near = [name for name, kind in claim.domain().items() if getattr(kind, "near", None)]
+    sets = [(), *((name,) for name in near), *(tuple(n for n in near if n != name) for name in near)]
+    proper = dict.fromkeys(tied for tied in sets if len(tied) < len(near) or not tied)
+    return [{name: np.array(name in tied) for name in near} for tied in proper]
+
+
+def arrays(claim: Claim, theta, kept, tied, xp) -> dict[str, Any]:
+    """The instance that a lane's parameters stand for, in NumPy or JAX."""
+    built: dict[str, Any] = {}
+    for name, kind in claim.domain().items():
+        built[name] = kind.bound(theta[name], xp) if name in theta else kept[name]
+        if name in tied:
+            built[name] = xp.where(tied[name], built[kind.near], built[name])
+    return built
+
+
+def score(claim: Claim, x: Instance, aim, xp):
+    """What is climbed: above 0 only where the claim is violated and its hypotheses hold."""
+    missed = sum(xp.maximum(excess(hypothesis.holds(x), (0.0, 1.0), xp), 0.0) for hypothesis in claim.hypotheses)
+    return excess(claim.statement(x), aim, xp) - PENALTY * missed
+
+
+def excess(sides: Sides, aim, xp):
+    """`(lhs - rhs - margin) / (floor + |lhs| + |rhs|)`, the largest entry; -1 where that is no number."""
+    lhs, rhs = xp.asarray(sides.lhs), xp.asarray(sides.rhs)
+    margin, floor = aim
+    gap = abs(lhs - rhs) if sides.relation == "==" else lhs - rhs
+    share = (gap - margin) / (floor + abs(lhs) + abs(rhs))
+    return xp.max(xp.where(xp.isfinite(share), share, -1.0))

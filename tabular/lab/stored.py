@@ -1,0 +1,167 @@
+"""Certificates from files: read with care, and computed anew.
+
+The digests of a file's fields show which line was edited by accident or carelessly. They prove nothing: what a
+certificate says is computed again from its instance, and every field is compared.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from tabular.claims import find
+from tabular.claims.claim import Claim
+from tabular.lab.certificate import FORMAT, Certificate, certify, signed
+
+FRACTION = re.compile(r"-?\d+(/[1-9]\d*)?")
+
+
+def recheck(file: Path | str, claim: Claim | None = None) -> Certificate:
+    """Read a certificate and compute everything in it anew, without floating point.
+
+    Args:
+      claim: the claim, if it is none of the lab's.
+
+    Returns:
+      The certificate as computed now.
+
+    Raises:
+      OSError if there is no such file; ValueError, with the line, if it was edited or is no certificate, if its claim
+      isn't known, or if its instance doesn't show what it says.
+    """
+    path = Path(file)
+    stored = _read(path)
+    recorded = {name: stored.value(name) for name in stored.names}
+    instance = {
+        name.removeprefix("instance."): recorded.pop(name) for name in stored.names if name.startswith("instance.")
+    }
+    with stored.blaming("claim"):
+        claim = _claim_of(recorded, claim)
+    arrays = {}
+    for name, value in instance.items():
+        with stored.blaming(f"instance.{name}"):
+            arrays[name] = _parsed(value)
+    with stored.blaming("kind"):
+        certificate = certify(claim, arrays)
+    for name, value in certificate.plain().items():
+        if name != "instance" and not _agree(recorded[name], value):
+            with stored.blaming(name):
+                raise ValueError(f"{name} is {_clipped(recorded[name])}; computed anew it is {_clipped(value)}.")
+    return certificate
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A certificate's file: its fields with their values, and where they stand."""
+
+    path: Path
+    content: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.content if name != "format"]
+
+    def value(self, name: str) -> Any:
+        """The value of a field, if its digest is right."""
+        with self.blaming(name):
+            if self.content[name] != signed(name, self.content[name].get("value")):
+                raise ValueError(f"{name} was edited: its digest isn't that of its value.")
+        return self.content[name]["value"]
+
+    @contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """Add the file and the line of a field to an error."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.path}, line {self.lines[name]}: {error}") from error
+
+
+def _read(path: Path) -> _Stored:
+    """The fields of a file, after a look at its form."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, object_pairs_hook=_without_repeats)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}: no JSON ({error.msg}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: no certificate ({error}).") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), dict):
+        raise ValueError(f"{path}: no certificate: it has no format.")
+    lines = {name: _line_of(name, text) for name in content}
+    version = content["format"].get("value")
+    if version != FORMAT:
+        wrong = f"format is {_clipped(version)}, this program reads {FORMAT}. Is it from a later one?"
+        raise ValueError(f"{path}, line {lines['format']}: {wrong}")
+    stored = _Stored(path, content, lines)
+    expected = ["instance" if name == "arrays" else name for name in (field.name for field in fields(Certificate))]
+    missing = [name for name in expected if name not in content and name != "instance"]
+    if missing:
+        raise ValueError(f"{path}: no certificate: the field {missing[0]} is missing.")
+    for name, value in content.items():
+        known = name in ("format", *expected) or name.startswith("instance.")
+        with stored.blaming(name):
+            if not known or not isinstance(value, dict):
+                raise ValueError(f"{name} is no field of a certificate, or has no digest.")
+    stored.value("format")
+    return stored
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{max(names, key=names.count)} is given twice")
+    return dict(pairs)
+
+
+def _line_of(name: str, text: str) -> int:
+    """The line that a field starts on."""
+    found = re.search(rf"^[\s{{]*{re.escape(json.dumps(name))}\s*:", text, re.MULTILINE)
+    return text.count("\n", 0, found.end()) + 1 if found else 1
+
+
+def _claim_of(recorded: Mapping[str, Any], claim: Claim | None) -> Claim:
+    """The claim that a certificate is about, without the hypotheses that it drops."""
+    if claim is None and recorded["registered"] is False:
+        raise ValueError(f"{recorded['claim']} is none of the lab's claims. Give it: lab.recheck(file, my_claim).")
+    claim = find(str(recorded["claim"])) if claim is None else claim
+    if not isinstance(recorded["outside"], list):
+        raise ValueError(f"outside is {_clipped(recorded['outside'])}, expected a list of hypotheses.")
+    return claim.without(*(str(name) for name in recorded["outside"] if name not in claim.outside))
+
+
+def _parsed(value: Any) -> np.ndarray:
+    """Nested lists of strings as an array of fractions."""
+    array = np.array(value, dtype=object)
+    for number in array.flat:
+        if not (isinstance(number, str) and FRACTION.fullmatch(number)):
+            raise ValueError(f'{_clipped(number)} is no fraction such as "3/4", or the rows differ in length.')
+    return np.array(np.frompyfunc(Fraction, 1, 1)(array), dtype=object)
+
+
+def _agree(recorded: Any, computed: Any) -> bool:
+    """Whether two values are the same; balls may differ in their last digits between versions of the library."""
+    if recorded == computed:
+        return type(recorded) is type(computed)
+    if not (isinstance(computed, str) and computed.startswith("[") and isinstance(recorded, str)):
+        return False
+    try:
+        old, new = arb(recorded), arb(computed)
+    except ValueError:
+        return False
+    return bool(old.overlaps(new)) and bool(old.rad() <= 2 * new.rad())
+
+
+def _clipped(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

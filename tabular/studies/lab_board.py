@@ -1,0 +1,170 @@
+"""The verdict board: every claim of the lab, checked on random instances and attacked, in one picture."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tabular.claims import CLAIMS, find
+from tabular.lab import check
+from tabular.lab.verdict import CERTIFIED, FLOAT_ONLY, HOLDS, UNDECIDED
+from tabular.studies.cells import Part, Row, compute_parts
+from tabular.studies.record import Record, bar, versions
+
+INSTANCES, CONTROL_INSTANCES, QUICK_INSTANCES = 10_000, 1_000, 20
+"""Random instances for each claim; fewer for those that are expected to fail, where an attack says more."""
+SEED = 0
+QUICK = "QUICK LOOK: few instances and no attack"
+COLUMNS = (("omd", "equivalence"), ("mnm", "itervaml"), ("vagram", "maac"), ("classics",))
+"""Papers by column of the picture."""
+LOOKS = {
+    HOLDS: ("#0072b2", "\N{CHECK MARK}"),
+    CERTIFIED: ("#d55e00", "\N{BALLOT X}"),
+    FLOAT_ONLY: ("#cc79a7", "\N{BALLOT X}"),
+    UNDECIDED: ("#777777", "?"),
+}
+WIDEST = 3.0
+"""Where bars are cut off: a ratio of 100 on the compressed scale."""
+
+
+def board(*, quick: bool = False, progress: bool = False, partial=None) -> Record:
+    """Check every claim on 10,000 random instances (1,000 if it is expected to fail), and attack those that can be.
+
+    Rows: one for each claim, with what the check and the attack found. Table "certificates": exact counterexamples and
+    equality instances as JSON texts, as `tabular certify` reads them.
+
+    Args:
+      partial: a folder in which finished claims are kept, so that an interrupted run goes on.
+      quick: 20 instances for each claim and no attack.
+    """
+    began = time.perf_counter()
+    parts = [
+        Part(claim.name, {"name": claim.name, "n": _instances(claim, quick), "attacked": not quick}) for claim in CLAIMS
+    ]
+    with bar("lab-board", len(parts), progress, "claim") as shown:
+
+        def tell(part: Part) -> None:
+            shown.set_postfix_str(part.name)
+            shown.update()
+
+        found = compute_parts(examine, parts, folder=partial, tell=tell, workers=0 if quick else None)
+    rows = [dict(found[part.name][0]) for part in parts]
+    certificates = [{"claim": row["claim"], "certificate": row["certificate"]} for row in rows if row["certificate"]]
+    for row in rows:
+        del row["certificate"]
+    settings = {
+        "figure": "the claims of five papers and of textbooks",
+        "claims": len(CLAIMS),
+        "instances": QUICK_INSTANCES if quick else INSTANCES,
+        "instances_where_expected_to_fail": QUICK_INSTANCES if quick else CONTROL_INSTANCES,
+        "random_bits": "numpy.random.default_rng([seed, i])",
+    }
+    return Record(
+        "lab-board",
+        tuple(rows),
+        settings,
+        (SEED,),
+        quick,
+        time.perf_counter() - began,
+        versions(),
+        tables={"certificates": tuple(certificates)} if certificates else {},
+    )
+
+
+def _instances(claim, quick: bool) -> int:
+    if quick:
+        return QUICK_INSTANCES
+    return CONTROL_INSTANCES if claim.control or claim.corrected or claim.outside else INSTANCES
+
+
+def examine(name: str, n: int, attacked: bool) -> list[Row]:
+    """One claim's row: a check with n instances, and an attack."""
+    claim = find(name)
+    (checked,) = check(claim, n=n, seed=SEED)
+    verdicts = [checked]
+    if attacked and claim.attackable:
+        from tabular.lab.attack import attack
+
+        verdicts.append(attack(claim, seed=SEED))
+    last = verdicts[-1]
+    decisive = next((v for v in reversed(verdicts) if v.violations), checked)
+    certificate = next((v.certificate for v in reversed(verdicts) if v.certificate is not None), None)
+    ratios = [v.max_ratio for v in verdicts if not math.isnan(v.max_ratio)]
+    return [
+        {
+            "claim": claim.name,
+            "id": claim.id,
+            "source": claim.source,
+            "status": decisive.status,
+            "outside": "; ".join(claim.outside),
+            "control": claim.control,
+            "sharp": claim.sharp,
+            "corrected": claim.corrected,
+            "instances": checked.n,
+            "violations": checked.violations,
+            "undecided": checked.undecided,
+            "min_slack": _finite(min(v.min_slack for v in verdicts)),
+            "checked_ratio": _finite(checked.max_ratio),
+            "starts": last.n if len(verdicts) > 1 else 0,
+            "starts_that_violate": last.violations if len(verdicts) > 1 else 0,
+            "max_ratio": max(ratios) if ratios else None,
+            "worst": json.dumps(decisive.plain()["worst"]),
+            "certificate": certificate.to_json() if certificate is not None else "",
+        }
+    ]
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None
+
+
+def draw_board(record: Record) -> Figure:
+    """A bar for each claim, the largest lhs / rhs that was reached; orange beyond 1 where it is violated."""
+    figure = Figure(figsize=(17, 12.5), layout="constrained")
+    for ax, papers in zip(figure.subplots(1, len(COLUMNS)), COLUMNS, strict=True):
+        _draw_column(ax, [row for paper in papers for row in record.rows if row["claim"].split(".")[0] == paper])
+    counts = {status: sum(row["status"] == status for row in record.rows) for status in LOOKS}
+    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    figure.suptitle(
+        f"{len(record.rows)} claims: {words}" if not record.quick else QUICK,
+        fontsize=13,
+        color="#b00020" if record.quick else "black",
+    )
+    figure.supxlabel(
+        "largest lhs / rhs that was found (logarithmic above 1); a claim without a bar has no ratio", fontsize=10
+    )
+    return figure
+
+
+def _draw_column(ax: Axes, rows: list[Mapping[str, Any]]) -> None:
+    ax.axvline(1, color="#999999", linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
+    for y, row in enumerate(rows):
+        colour, symbol = LOOKS.get(row["status"], LOOKS[UNDECIDED])
+        ratio = row["max_ratio"]
+        if ratio is not None and ratio > 0:
+            ax.barh(y, _compressed(ratio), color=colour, height=0.62, alpha=0.85, zorder=2)
+            ax.text(_compressed(ratio) + 0.03, y, f"{ratio:.4g}", va="center", fontsize=6.5, color="#333333")
+        ax.text(
+            -0.04,
+            y,
+            f"{row['claim']}  {symbol}",
+            ha="right",
+            va="center",
+            fontsize=7.2,
+            color=colour,
+            family="DejaVu Sans",
+        )
+    ax.set(xlim=(0, WIDEST + 0.35), ylim=(48, -1), yticks=[], xticks=[0, 0.5, 1, 2, 3])
+    ax.set_xticklabels(["0", ".5", "1", "10", "100"], fontsize=8)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _compressed(ratio: float) -> float:
+    """The ratio up to 1, and a unit for each factor of 10 above."""
+    return ratio if ratio <= 1 else min(1 + math.log10(ratio), WIDEST)
