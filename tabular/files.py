@@ -32,6 +32,7 @@ import scipy.sparse as sp
 from tabular.errors import suggestion
 from tabular.geometry import Grid
 from tabular.mdp import AnyMDP, SparseMDP, make_mdp
+from tabular.output import appearing
 from tabular.worlds.grid import gridworld
 
 VERSION = 1
@@ -71,7 +72,8 @@ def save(mdp: AnyMDP, file: str | os.PathLike) -> Path:
         content["P"] = np.asarray(mdp.P)
     if mdp.grid is not None:
         content |= {f"grid_{field.name}": _pairs(getattr(mdp.grid, field.name)) for field in dataclasses.fields(Grid)}
-    _write(path, content)
+    with appearing(path) as (beside,), open(beside, "wb") as stream:
+        np.savez(stream, **content)
     return path
 
 
@@ -171,16 +173,6 @@ def _unzip(path: Path) -> dict[str, np.ndarray]:
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"a damaged .npz archive, or one with objects instead of numbers ({error}).") from error
     return {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as stream:
-            np.savez(stream, **content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _to_json(value) -> np.ndarray:

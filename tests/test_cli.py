@@ -330,7 +330,7 @@ def test_main_after_ctrl_c_says_so_and_returns_130(capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tabular.__main__.read_source", interrupt)
+    monkeypatch.setattr("tabular.commands.solve.read_source", interrupt)
     assert main(["solve", "two_state"]) == 130
     assert capsys.readouterr() == ("", "tabular: interrupted\n")
 
@@ -339,7 +339,7 @@ def test_main_lets_a_fault_of_its_own_show(monkeypatch):
     def faulty(*_, **__):
         raise AttributeError("a mistake in the program")
 
-    monkeypatch.setattr("tabular.__main__.read_source", faulty)
+    monkeypatch.setattr("tabular.commands.solve.read_source", faulty)
     with pytest.raises(AttributeError):
         main(["solve", "two_state"])
 

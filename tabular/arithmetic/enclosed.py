@@ -1,12 +1,14 @@
 """Float64 arrays with a rigorous radius: midpoint-radius arithmetic in NumPy.
 
 An `Enclosed` array stands for all arrays within `rad` of `mid`. Every operation encloses the true result of every
-choice of its arguments, rounding included, so that `lower` and `upper` of an answer are facts about real numbers:
+choice of its arguments, rounding and underflow included, so that `lower` and `upper` of an answer are facts about real
+numbers:
 
     |fl(x + y) - (x + y)|  <=  u |fl(x + y)|,      |fl(A @ B) - A @ B|  <=  (n + 2) u |A| @ |B|,      u = 2^-53,
 
 whatever the order of summation (Higham 2002, sec. 3.1 and 3.5; Rump 1999 for the arithmetic). Logarithms,
-exponentials, sines and the like of the C library are trusted to `TRANSCENDENTAL` units of the last place.
+exponentials, sines and the like of NumPy are trusted to `TRANSCENDENTAL`. A result that overflows has an infinite or
+NaN radius: nothing is known of it, and no comparison with it is settled.
 
 The module is also the array-API namespace of its arrays (`x.__array_namespace__()`), so that equations written for
 NumPy and JAX, such as those of `tabular.operators` and `tabular.mismatch`, are evaluated with their error.
@@ -15,19 +17,59 @@ NumPy and JAX, such as those of `tabular.operators` and `tabular.mismatch`, are 
 from __future__ import annotations
 
 import builtins
+import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from tabular.arithmetic.ambiguous import Ambiguous
+from tabular.arithmetic.partial import Partial, all, any, settled
+
+__all__ = [
+    "Enclosed",
+    "all",
+    "any",
+    "argmax",
+    "around",
+    "asarray",
+    "broadcast_to",
+    "concat",
+    "cos",
+    "exp",
+    "eye",
+    "hull",
+    "inf",
+    "linalg",
+    "log",
+    "max",
+    "maximum",
+    "midpoint",
+    "min",
+    "minimum",
+    "ones",
+    "sin",
+    "solve",
+    "sqrt",
+    "stack",
+    "sum",
+    "take_along_axis",
+    "tanh",
+    "where",
+    "zeros",
+    "zeros_like",
+]
 
 UNIT = 2.0**-53
 INFLATE = 1 + 2.0**-48
 """Covers the rounding of a radius itself, which is a sum and product of few non-negative terms."""
-TRANSCENDENTAL = 8 * UNIT
-SMALL, UNDERFLOW = 2.0**-900, 2.0**-1000
-"""A product of numbers other than 0 that is below SMALL may have underflowed, by less than UNDERFLOW."""
+TRANSCENDENTAL = 16 * UNIT
+"""Relative error of a function of NumPy: 8 units of the last place, twice what its vectorised versions promise."""
+UNDERFLOW = 2.0**-1000
+"""More than underflow can take from a product."""
+WHOLE = 2**53
+"""Up to here every whole number is a float."""
 
 inf = np.inf
 
@@ -40,11 +82,10 @@ class Enclosed:
 
     def __init__(self, mid, rad=None):
         self.mid = np.asarray(mid, dtype=float)
-        self.rad = np.zeros_like(self.mid) if rad is None else np.broadcast_to(rad, self.mid.shape)
+        rad = np.zeros(self.mid.shape) if rad is None else np.asarray(rad, dtype=float)
+        self.rad = rad if rad.shape == self.mid.shape else np.broadcast_to(rad, self.mid.shape)
 
     def __array_namespace__(self, api_version=None) -> ModuleType:
-        import sys
-
         return sys.modules[__name__]
 
     def __repr__(self) -> str:
@@ -75,14 +116,20 @@ class Enclosed:
     @property
     def lower(self) -> np.ndarray:
         """A lower bound, exact where the radius is 0."""
-        low = self.mid - self.rad
-        return low - np.where(self.rad > 0, 2 * UNIT * abs(low), 0.0)
+        return self.bounds()[0]
 
     @property
     def upper(self) -> np.ndarray:
         """An upper bound, exact where the radius is 0."""
-        high = self.mid + self.rad
-        return high + np.where(self.rad > 0, 2 * UNIT * abs(high), 0.0)
+        return self.bounds()[1]
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bounds, exact where the radius is 0."""
+        if not self.rad.any():
+            return self.mid, self.mid
+        rounded = self.rad != 0
+        low, high = np.nextafter(self.mid - self.rad, -inf), np.nextafter(self.mid + self.rad, inf)
+        return np.where(rounded, low, self.mid), np.where(rounded, high, self.mid)
 
     def __len__(self) -> int:
         return len(self.mid)
@@ -113,71 +160,79 @@ class Enclosed:
     __radd__ = __add__
 
     def __sub__(self, other) -> Enclosed:
-        return self + (-asarray(other))
+        other = asarray(other)
+        mid = self.mid - other.mid
+        return Enclosed(mid, _up(self.rad + other.rad, UNIT * abs(mid)))
 
     def __rsub__(self, other) -> Enclosed:
-        return asarray(other) + (-self)
+        return asarray(other) - self
 
     def __mul__(self, other) -> Enclosed:
         other = asarray(other)
-        mid = self.mid * other.mid
-        rad = abs(self.mid) * other.rad + self.rad * (abs(other.mid) + other.rad)
-        lost = (abs(mid) < SMALL) & (self.mid != 0) & (other.mid != 0)
-        return Enclosed(mid, _up(rad, UNIT * abs(mid) + UNDERFLOW * lost))
+        mid, size, other_size = self.mid * other.mid, abs(self.mid), abs(other.mid) + other.rad
+        rad = size * other.rad + self.rad * other_size
+        inexact = np.logical_and(size + self.rad, other_size)  # 0 times anything is 0
+        return Enclosed(mid, _up(rad, UNIT * abs(mid) + UNDERFLOW * inexact))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other) -> Enclosed:
         other = asarray(other)
-        if not np.all((other.lower > 0) | (other.upper < 0)):
+        least, size = (abs(other.mid) - other.rad) * (1 - 4 * UNIT), abs(self.mid)
+        if not (least > 0).all():
             raise Ambiguous("division by a number that can't be told from 0")
         mid = self.mid / other.mid
-        rad = (self.rad + abs(mid) * other.rad) / (abs(other.mid) - other.rad)
-        lost = (abs(mid) < SMALL) & (self.mid != 0)
-        return Enclosed(mid, _up(rad, 2 * UNIT * abs(mid) + UNDERFLOW * lost))
+        rad = self.rad / least + abs(mid) * (other.rad / least)
+        inexact = (size + self.rad) > 0
+        return Enclosed(mid, _up(rad, 2 * UNIT * abs(mid) + UNDERFLOW * inexact))
 
     def __rtruediv__(self, other) -> Enclosed:
         return asarray(other) / self
 
-    def __pow__(self, n: int) -> Enclosed:
+    def __pow__(self, n) -> Enclosed:
+        """Powers 0, 1, 2, ... and the square root, n = 1 / 2."""
+        if n == 0.5:
+            return sqrt(self)
         if not (isinstance(n, int) and n >= 0):
             raise TypeError(f"the exponent is {n}, expected a whole number of 0 or more. Use xp.exp(n * xp.log(x)).")
-        power = asarray(np.ones(self.shape))
-        for _ in range(n):
+        power = self if n else ones(self.shape)
+        for _ in range(n - 1):
             power = power * self
         return power
 
     def __matmul__(self, other) -> Enclosed:
         other = asarray(other)
-        size_a, size_b = abs(self.mid), abs(other.mid)
-        mid, size = self.mid @ other.mid, size_a @ size_b
-        rad = size_a @ other.rad + self.rad @ (size_b + other.rad)
-        rounding = (self.shape[-1] + 2) * UNIT * size + self.shape[-1] * UNDERFLOW * (size < SMALL) * (size > 0)
-        return Enclosed(mid, _up(rad * (1 + (self.shape[-1] + 2) * UNIT), rounding))
+        size, other_size, n = abs(self.mid), abs(other.mid), self.shape[-1]
+        rad = size @ other.rad + self.rad @ (other_size + other.rad)
+        rad = (1 + (n + 2) * UNIT) * rad + (n + 2) * UNIT * (size @ other_size)
+        lost = 1.0 if np.all(rad) else np.logical_or(size, self.rad) @ np.logical_or(other_size, other.rad)
+        return Enclosed(self.mid @ other.mid, _up(rad, n * UNDERFLOW * lost))
 
     def __rmatmul__(self, other) -> Enclosed:
         return asarray(other) @ self
 
-    # Comparisons are true where they hold for certain.
+    # Comparisons: a plain mask where all entries are certain, else a Partial.
 
-    def __lt__(self, other) -> np.ndarray:
-        return self.upper < asarray(other).lower
+    def __lt__(self, other) -> Any:
+        gap, margin = _gap(self, other)
+        return settled(gap - margin > 0, gap + margin <= 0)
 
-    def __le__(self, other) -> np.ndarray:
-        return self.upper <= asarray(other).lower
+    def __le__(self, other) -> Any:
+        gap, margin = _gap(self, other)
+        return settled(gap - margin >= 0, gap + margin < 0)
 
-    def __gt__(self, other) -> np.ndarray:
-        return self.lower > asarray(other).upper
+    def __gt__(self, other) -> Any:
+        return ~(self <= other)
 
-    def __ge__(self, other) -> np.ndarray:
-        return self.lower >= asarray(other).upper
+    def __ge__(self, other) -> Any:
+        return ~(self < other)
 
     def __eq__(self, other) -> Any:
-        other = asarray(other)
-        return (self.rad == 0) & (other.rad == 0) & (self.mid == other.mid)
+        gap, margin = _gap(self, other)
+        return settled((gap == 0) & (margin == 0), abs(gap) - margin > 0)
 
     def __ne__(self, other) -> Any:
-        return (self > other) | (self < other)
+        return ~(self == other)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
@@ -194,9 +249,17 @@ class Enclosed:
         return argmax(self, axis=axis)
 
 
-def _up(rad, more) -> np.ndarray:
+def _up(rad, more) -> Any:
     """A radius, rounded up."""
     return (rad + more) * INFLATE
+
+
+def _gap(x: Enclosed, other) -> tuple[np.ndarray, np.ndarray]:
+    """`other - x` in floats, and how large it must be for its sign to be certain: it is rounded by u |gap| at most."""
+    other = asarray(other)
+    if np.isinf(other.mid).any():  # infinity is infinity; every number is on one side of it
+        return np.where(x.mid == other.mid, 0.0, other.mid - np.where(np.isinf(x.mid), 0.0, x.mid)), x.rad + other.rad
+    return other.mid - x.mid, (x.rad + other.rad) * INFLATE
 
 
 def hull(low, high) -> Enclosed:
@@ -206,12 +269,21 @@ def hull(low, high) -> Enclosed:
 
 
 def asarray(x) -> Enclosed:
-    """An enclosed array as it is; anything else as exact floats."""
+    """An enclosed array as it is; floats and whole numbers exactly; fractions within their rounding."""
     if isinstance(x, Enclosed):
         return x
+    if isinstance(x, float) or (isinstance(x, int) and -WHOLE <= x <= WHOLE):
+        return Enclosed(x)
     if isinstance(x, list | tuple) and builtins.any(isinstance(part, Enclosed) for part in x):
         return stack([asarray(part) for part in x])
-    return Enclosed(x)
+    x = np.asarray(x)
+    if x.dtype.kind in "bf" and x.dtype.itemsize <= 8:
+        return Enclosed(x)
+    if x.dtype.kind not in "iufO":
+        raise TypeError(f"{x!r} is no array of real numbers")
+    x = x.astype(object)
+    mid = np.array([float(number) for number in x.flat]).reshape(x.shape)
+    return Enclosed(mid, (UNIT * abs(mid) + UNDERFLOW) * (x != mid.astype(object)))
 
 
 def midpoint(x) -> np.ndarray:
@@ -237,7 +309,7 @@ def eye(n: int) -> Enclosed:
 
 
 def zeros_like(x: Enclosed) -> Enclosed:
-    return Enclosed(np.zeros(x.shape))
+    return zeros(x.shape)
 
 
 def stack(arrays, axis: int = 0) -> Enclosed:
@@ -255,53 +327,63 @@ def broadcast_to(x, shape) -> Enclosed:
     return Enclosed(np.broadcast_to(x.mid, shape), np.broadcast_to(x.rad, shape))
 
 
-def where(condition: np.ndarray, x, y) -> Enclosed:
+def where(condition, x, y) -> Enclosed:
+    """As in NumPy; where the condition is open, everything from one side to the other."""
     x, y = asarray(x), asarray(y)
+    if isinstance(condition, Partial):
+        either = hull(np.minimum(x.lower, y.lower), np.maximum(x.upper, y.upper))
+        return where(condition.true, x, where(condition.false, y, either))
     return Enclosed(np.where(condition, x.mid, y.mid), np.where(condition, x.rad, y.rad))
 
 
 def sum(x, axis=None) -> Enclosed:
     x = asarray(x)
-    size = np.sum(abs(x.mid), axis=axis)
-    terms = x.mid.size if axis is None else np.prod([x.shape[a] for a in np.atleast_1d(axis)])
-    return Enclosed(np.sum(x.mid, axis=axis), _up(np.sum(x.rad, axis=axis) * (1 + terms * UNIT), terms * UNIT * size))
+    mid = x.mid.sum(axis=axis)
+    rounding = x.mid.size // builtins.max(mid.size, 1) * UNIT
+    return Enclosed(mid, _up(x.rad.sum(axis=axis) * (1 + rounding), rounding * abs(x.mid).sum(axis=axis)))
+
+
+def _extreme(reduced: Callable, x: Enclosed) -> Enclosed:
+    """A function of the entries that grows with each, and is the same for floats as for numbers."""
+    if not x.rad.any():
+        return Enclosed(reduced(x.mid))
+    return _between(reduced(x.mid - x.rad), reduced(x.mid + x.rad), 2 * UNIT)
+
+
+def _between(low, high, relative: float) -> Enclosed:
+    """All numbers from `low` to `high`, both of which are off by less than `relative` of their size."""
+    value = hull(low, high)
+    return Enclosed(value.mid, _up(value.rad, relative * (abs(value.mid) + value.rad)))
 
 
 def max(x, axis=None) -> Enclosed:
-    x = asarray(x)
-    return hull(np.max(x.lower, axis=axis), np.max(x.upper, axis=axis))
+    return _extreme(lambda floats: floats.max(axis=axis), asarray(x))
 
 
 def min(x, axis=None) -> Enclosed:
-    x = asarray(x)
-    return hull(np.min(x.lower, axis=axis), np.min(x.upper, axis=axis))
+    return _extreme(lambda floats: floats.min(axis=axis), asarray(x))
 
 
 def maximum(x, y) -> Enclosed:
-    x, y = asarray(x), asarray(y)
-    return hull(np.maximum(x.lower, y.lower), np.maximum(x.upper, y.upper))
+    (x_low, x_high), (y_low, y_high) = asarray(x).bounds(), asarray(y).bounds()
+    return hull(np.maximum(x_low, y_low), np.maximum(x_high, y_high))
 
 
 def minimum(x, y) -> Enclosed:
-    x, y = asarray(x), asarray(y)
-    return hull(np.minimum(x.lower, y.lower), np.minimum(x.upper, y.upper))
+    return -maximum(-asarray(x), -asarray(y))
 
 
 def argmax(x, axis=None) -> np.ndarray:
-    """Where the largest entry is. Raises Ambiguous if the enclosures of two differing candidates overlap."""
+    """Where the largest entry is, the first of those that tie. Raises Ambiguous if enclosures overlap."""
     x = asarray(x)
-    best = np.argmax(x.mid, axis=axis)
-    chosen = np.expand_dims(best, axis) if axis is not None else best
     if axis is None:
-        low, others = x.lower.flat[best], np.delete(x.upper.ravel(), best)
-        certain = others.size == 0 or low >= others.max()
-    else:
-        low = np.take_along_axis(x.lower, chosen, axis)
-        upper = x.upper.copy()
-        np.put_along_axis(upper, chosen, -np.inf, axis)
-        certain = np.all(low >= upper)
-    if not certain:
-        raise Ambiguous("the largest of several entries can't be told in float64")
+        return argmax(x.reshape(-1), axis=0)
+    best = np.asarray(x.mid.argmax(axis=axis))
+    if x.rad.any():
+        chosen, (low, high) = np.expand_dims(best, axis), x.bounds()
+        np.put_along_axis(high, chosen, -inf, axis)
+        if not (np.take_along_axis(low, chosen, axis) >= high).all():
+            raise Ambiguous("the largest of several entries can't be told in float64")
     return best
 
 
@@ -309,56 +391,47 @@ def take_along_axis(x: Enclosed, indices, axis: int = -1) -> Enclosed:
     return Enclosed(np.take_along_axis(x.mid, indices, axis), np.take_along_axis(x.rad, indices, axis))
 
 
-def any(condition, axis=None):
-    return np.any(condition, axis=axis)
-
-
-def all(condition, axis=None):
-    return np.all(condition, axis=axis)
-
-
-def _monotone(function, x) -> Enclosed:
-    """An increasing function of the C library, whose values are off by TRANSCENDENTAL of their size."""
-    x = asarray(x)
-    low, high = function(x.lower), function(x.upper)
-    return hull(low - TRANSCENDENTAL * abs(low) - UNDERFLOW, high + TRANSCENDENTAL * abs(high) + UNDERFLOW)
+def _increasing(function: Callable, x: Enclosed) -> Enclosed:
+    """An increasing function of NumPy, whose values are off by TRANSCENDENTAL of their size."""
+    low, high = x.bounds()
+    value = _between(function(low), function(high), TRANSCENDENTAL)
+    return Enclosed(value.mid, value.rad + UNDERFLOW)
 
 
 def log(x) -> Enclosed:
     x = asarray(x)
-    if not np.all(x.lower > 0):
+    if not (x.lower > 0).all():
         raise Ambiguous("the logarithm of a number that can't be told from 0 or below")
-    return _monotone(np.log, x)
+    return _increasing(np.log, x)
 
 
 def exp(x) -> Enclosed:
-    return _monotone(np.exp, x)
+    return _increasing(np.exp, asarray(x))
 
 
 def tanh(x) -> Enclosed:
-    return _monotone(np.tanh, x)
+    return _increasing(np.tanh, asarray(x))
 
 
 def sqrt(x) -> Enclosed:
-    """Square root; of an enclosure that reaches below 0, that of its other part."""
-    x = asarray(x)
-    if np.any(x.upper < 0):
+    """Square root; of an enclosure that reaches below 0, that of its other part. The root of 0 is exact."""
+    low, high = asarray(x).bounds()
+    if not (high >= 0).all():
         raise Ambiguous("the square root of a negative number")
-    low, high = np.sqrt(np.maximum(x.lower, 0.0)), np.sqrt(x.upper)
-    return hull(low * (1 - TRANSCENDENTAL), high * (1 + TRANSCENDENTAL))
+    return _between(np.sqrt(np.maximum(low, 0.0)), np.sqrt(high), 2 * UNIT)
 
 
-def _lipschitz(function, x) -> Enclosed:
-    x = asarray(x)
+def _lipschitz(function: Callable, x: Enclosed) -> Enclosed:
+    """A function that changes no faster than its argument, with values from -1 to 1."""
     return Enclosed(function(x.mid), _up(x.rad, TRANSCENDENTAL))
 
 
 def sin(x) -> Enclosed:
-    return _lipschitz(np.sin, x)
+    return _lipschitz(np.sin, asarray(x))
 
 
 def cos(x) -> Enclosed:
-    return _lipschitz(np.cos, x)
+    return _lipschitz(np.cos, asarray(x))
 
 
 def solve(A, b) -> Enclosed:
@@ -372,17 +445,16 @@ def solve(A, b) -> Enclosed:
     """
     A, b = asarray(A), asarray(b)
     try:
-        C = np.linalg.inv(A.mid)
+        C = Enclosed(np.linalg.inv(A.mid))
     except np.linalg.LinAlgError as error:
         raise Ambiguous("a singular matrix") from error
-    x = C @ b.mid
-    x = x + C @ (b.mid - A.mid @ x)
-    correction = abs(asarray(C) @ (b - A @ asarray(x))).upper
-    contraction = np.max(np.sum(abs(eye(len(C)) - asarray(C) @ A).upper, axis=1)) * INFLATE
+    x = C.mid @ b.mid
+    x = x + C.mid @ (b.mid - A.mid @ x)
+    contraction = sum(abs(eye(len(A)) - C @ A), axis=1).upper.max()
     if not contraction < 1:
         raise Ambiguous("a matrix that can't be told from a singular one")
-    largest = np.max(correction, axis=0)
-    return Enclosed(x, _up(correction, contraction / (1 - contraction) * largest * INFLATE))
+    correction = abs(C @ (b - A @ Enclosed(x))).upper
+    return Enclosed(x, _up(correction, contraction / (1 - contraction) * correction.max(axis=0)))
 
 
 linalg = SimpleNamespace(solve=solve)

@@ -2,23 +2,66 @@
 
 An `Exact` array holds either `fmpq` (rationals: every answer is exact) or `arb` (real balls with rigorous radii, for
 logarithms and exponentials). Rationals have no logarithm: asking for one raises `Irrational`, and the caller goes on
-with `to_balls`. The module is also the array-API namespace of its arrays.
+with `to_balls`. Where an array holds infinities, it holds balls. The module is also the array-API namespace of its
+arrays.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import reduce
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import flint
 import numpy as np
-from flint import arb, arb_mat, fmpq, fmpq_mat, fmpz
+from flint import arb, arb_mat, fmpq, fmpq_mat
 
 from tabular.arithmetic.ambiguous import Ambiguous, Irrational
+from tabular.arithmetic.partial import Partial, all, any, parts, settled
+
+__all__ = [
+    "Exact",
+    "all",
+    "any",
+    "argmax",
+    "around",
+    "asarray",
+    "broadcast_to",
+    "concat",
+    "cos",
+    "exp",
+    "eye",
+    "fraction",
+    "inf",
+    "linalg",
+    "log",
+    "max",
+    "maximum",
+    "middles",
+    "midpoint",
+    "min",
+    "minimum",
+    "ones",
+    "radii",
+    "rational",
+    "sin",
+    "solve",
+    "sqrt",
+    "stack",
+    "sum",
+    "take_along_axis",
+    "tanh",
+    "to_balls",
+    "to_float",
+    "where",
+    "zeros",
+    "zeros_like",
+]
 
 BITS = 192
 flint.ctx.prec = BITS
@@ -36,8 +79,6 @@ class Exact:
         self.a = a
 
     def __array_namespace__(self, api_version=None) -> ModuleType:
-        import sys
-
         return sys.modules[__name__]
 
     def __repr__(self) -> str:
@@ -111,43 +152,46 @@ class Exact:
 
     def __truediv__(self, other) -> Exact:
         other = asarray(other)
-        if any(other == 0) or (other.shape and not all(_nonzero(other))):
+        if not parts(other != 0)[0].all():
             raise Ambiguous("division by a number that is, or can't be told from, 0")
         return _both(np.true_divide, self, other)
 
     def __rtruediv__(self, other) -> Exact:
         return asarray(other) / self
 
-    def __pow__(self, n: int) -> Exact:
+    def __pow__(self, n) -> Exact:
+        """Powers 0, 1, 2, ... and the square root, n = 1 / 2."""
+        if n == 0.5:
+            return sqrt(self)
         if not (isinstance(n, int) and n >= 0):
             raise TypeError(f"the exponent is {n}, expected a whole number of 0 or more. Use xp.exp(n * xp.log(x)).")
-        return reduce(lambda power, _: power * self, range(n), ones(self.shape))
+        return _map(lambda number: math.prod([number] * n, start=type(number)(1)), self)  # arb's 0 +- r has no powers
 
     def __matmul__(self, other) -> Exact:
-        return _both(np.matmul, self, other)
+        return _both(_matmul, self, other)
 
     def __rmatmul__(self, other) -> Exact:
-        return _both(np.matmul, other, self)
+        return _both(_matmul, other, self)
 
-    # Comparisons are true where they hold for certain: always decided for rationals.
+    # Comparisons: always decided for rationals; for balls a plain mask where all entries are certain, else a Partial.
 
-    def __lt__(self, other) -> np.ndarray:
-        return _compare(lambda x, y: x < y, self, other)
+    def __lt__(self, other) -> Any:
+        return _compare(_LESS, self, other)
 
-    def __le__(self, other) -> np.ndarray:
-        return _compare(lambda x, y: x <= y, self, other)
+    def __le__(self, other) -> Any:
+        return ~(self > other)
 
-    def __gt__(self, other) -> np.ndarray:
-        return _compare(lambda x, y: x > y, self, other)
+    def __gt__(self, other) -> Any:
+        return _compare(_MORE, self, other)
 
-    def __ge__(self, other) -> np.ndarray:
-        return _compare(lambda x, y: x >= y, self, other)
+    def __ge__(self, other) -> Any:
+        return ~(self < other)
 
     def __eq__(self, other) -> Any:
-        return _compare(lambda x, y: x == y, self, other)
+        return _compare(_SAME, self, other)
 
     def __ne__(self, other) -> Any:
-        return _compare(lambda x, y: x != y, self, other)
+        return ~(self == other)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
@@ -168,8 +212,9 @@ def rational(x) -> fmpq:
     """The rational number that a whole number, fraction or float is."""
     if isinstance(x, fmpq):
         return x
-    numerator, denominator = x.as_integer_ratio() if isinstance(x, float | Fraction) else (int(x), 1)
-    return fmpq(fmpz(numerator), fmpz(denominator))
+    if isinstance(x, float | Fraction | np.floating):
+        return fmpq(*x.as_integer_ratio())
+    return fmpq(operator.index(x))
 
 
 def fraction(x: fmpq) -> Fraction:
@@ -184,11 +229,17 @@ def asarray(x) -> Exact:
     if isinstance(x, list | tuple) and builtins.any(isinstance(part, Exact) for part in x):
         return stack([asarray(part) for part in x])
     x = np.asarray(x, dtype=object)
-    return Exact(_array(np.vectorize(_number, otypes=[object])(x)) if x.size else x)
+    numbers = [_number(number) for number in x.flat]
+    if builtins.any(isinstance(number, arb) for number in numbers):
+        numbers = map(arb, numbers)
+    return Exact(_shaped(numbers, x.shape))
 
 
-def _number(x):
-    return x if isinstance(x, arb) else rational(x)
+def _number(x) -> fmpq | arb:
+    """A rational; a ball for infinity and NaN, which are none."""
+    if isinstance(x, arb):
+        return x
+    return arb(float(x)) if isinstance(x, float) and not np.isfinite(x) else rational(x)
 
 
 def to_balls(x: Exact) -> Exact:
@@ -198,14 +249,19 @@ def to_balls(x: Exact) -> Exact:
 
 def midpoint(x) -> np.ndarray:
     """Plain floats near an array, for decisions that need no proof."""
-    return np.vectorize(to_float, otypes=[float])(asarray(x).a)
+    x = asarray(x)
+    return np.array([to_float(number) for number in x.a.flat], dtype=float).reshape(x.shape)
 
 
 def radii(x: Exact) -> np.ndarray:
     """Upper bounds of the radii of balls as floats; 0 for rationals."""
     if x.rational:
         return np.zeros(x.shape)
-    return np.vectorize(lambda ball: float(ball.rad()) * (1 + 2.0**-40), otypes=[float])(x.a)
+    return np.array([_radius(ball) for ball in x.a.flat], dtype=float).reshape(x.shape)
+
+
+def _radius(ball: arb) -> float:
+    return 0.0 if ball.is_exact() else float(ball.rad()) * (1 + 2.0**-40) + 2.0**-1074
 
 
 def middles(x: Exact) -> Exact:
@@ -215,25 +271,35 @@ def middles(x: Exact) -> Exact:
 
 def around(x: Exact, radius) -> Exact:
     """Everything within `radius` of x."""
-    return _both(lambda y, z: y + np.frompyfunc(lambda ball: arb(0, ball.abs_upper()), 1, 1)(z), to_balls(x), radius)
+    spread = _map(lambda ball: arb(0, ball.abs_upper()), to_balls(asarray(radius)))
+    return to_balls(x) + spread
 
 
 def to_float(x) -> float:
     """The float nearest to a rational, however long, or to the middle of a ball."""
-    return float(fraction(x)) if isinstance(x, fmpq) else float(x.mid())
+    if isinstance(x, arb):
+        return float(x.mid())
+    try:
+        return float(fraction(x))
+    except OverflowError:
+        return inf if x > 0 else -inf
+
+
+def _shaped(numbers: Iterable, shape: tuple[int, ...]) -> np.ndarray:
+    numbers = list(numbers)
+    array = np.empty(len(numbers), dtype=object)
+    array[:] = numbers
+    return array.reshape(shape)
 
 
 def _array(x) -> np.ndarray:
     """NumPy gives a bare object where a 0-d object array is meant."""
-    if isinstance(x, np.ndarray):
-        return x
-    array = np.empty((), dtype=object)
-    array[()] = x
-    return array
+    return x if isinstance(x, np.ndarray) else _shaped([x], ())
 
 
 def _map(function: Callable, x) -> Exact:
-    return Exact(_array(np.frompyfunc(function, 1, 1)(asarray(x).a)))
+    x = asarray(x)
+    return Exact(_shaped(map(function, x.a.flat), x.shape))
 
 
 def _alike(x, y) -> tuple[np.ndarray, np.ndarray]:
@@ -250,14 +316,35 @@ def _both(function, x, y) -> Exact:
     return Exact(_array(function(*_alike(x, y))))
 
 
-def _compare(function: Callable, x, y) -> np.ndarray:
-    if isinstance(y, float) and np.isinf(y):  # infinity is no rational; every number is on one side of it
-        return np.broadcast_to(bool(function(0.0, y)), x.shape)
-    return np.asarray(np.frompyfunc(function, 2, 1)(*_alike(x, y)), dtype=bool)
+def _matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The product of two arrays; that of rationals by a common denominator in each row and column."""
+    if y.ndim > 2 or not (x.size and y.size and isinstance(x.flat[0], fmpq)) or x.shape[-1] != len(y):
+        return np.matmul(x, y)
+    product = _matrix(x.reshape(-1, len(y))) * _matrix(y.reshape(len(y), -1))
+    return _shaped(product.entries(), x.shape[:-1] + y.shape[1:])
 
 
-def _nonzero(x: Exact) -> np.ndarray:
-    return (x > 0) | (x < 0)
+def _matrix(a: np.ndarray) -> Any:
+    kind: Any = fmpq_mat if isinstance(a.flat[0], fmpq) else arb_mat
+    return kind(*a.shape, a.ravel().tolist())
+
+
+_LESS, _MORE, _SAME = (np.frompyfunc(f, 2, 1) for f in (operator.lt, operator.gt, operator.eq))
+_OPPOSITE: dict[Any, np.ufunc] = {
+    _LESS: np.frompyfunc(operator.ge, 2, 1),
+    _MORE: np.frompyfunc(operator.le, 2, 1),
+    _SAME: np.frompyfunc(operator.ne, 2, 1),
+}
+
+
+def _compare(comparison: np.ufunc, x: Exact, y) -> Any:
+    if x.rational and isinstance(y, float) and np.isinf(y):  # every rational is on one side of infinity
+        return np.full(x.shape, comparison(0.0, y))
+    left, right = _alike(x, y)
+    true = np.asarray(comparison(left, right), dtype=bool)
+    if x.rational and left is x.a:
+        return true
+    return settled(true, np.asarray(_OPPOSITE[comparison](left, right), dtype=bool))
 
 
 def zeros(shape) -> Exact:
@@ -295,11 +382,24 @@ def broadcast_to(x, shape) -> Exact:
     return Exact(np.broadcast_to(asarray(x).a, shape))
 
 
-def where(condition: np.ndarray, x, y) -> Exact:
-    """As in NumPy; a side that is chosen nowhere isn't looked at, so that it may be infinite."""
+def where(condition, x, y) -> Exact:
+    """As in NumPy; where the condition is open, everything from one side to the other.
+
+    A side that is chosen nowhere isn't looked at: rationals stay rational beside an infinity.
+    """
+    if isinstance(condition, Partial):
+        either = _both(_UNION, *map(to_balls, (asarray(x), asarray(y))))
+        return where(condition.true, x, where(condition.false, y, either))
     if np.all(condition) or not np.any(condition):
-        return broadcast_to(x if np.all(condition) else y, np.broadcast_shapes(*map(np.shape, (condition, _a(x), _a(y)))))
+        shape = np.broadcast_shapes(*map(np.shape, (condition, _a(x), _a(y))))
+        chosen, other = (x, y) if np.all(condition) else (y, x)
+        return broadcast_to(to_balls(asarray(chosen)) if _holds_balls(other) else chosen, shape)
     return Exact(_array(np.where(condition, *_alike(x, y))))
+
+
+def _holds_balls(x) -> bool:
+    """Whether an array holds balls that aren't there for an infinity."""
+    return isinstance(x, Exact) and x.a.size > 0 and isinstance(x.a.flat[0], arb) and x.a.flat[0].is_finite()
 
 
 def _a(x):
@@ -314,52 +414,56 @@ def _smaller(x, y):
     return x.min(y) if isinstance(x, arb) else (x if x <= y else y)
 
 
-def _reduced(function: Callable, x, axis) -> Exact:
+_LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
+_UNION = np.frompyfunc(arb.union, 2, 1)
+
+
+def _reduced(function: np.ufunc, x, axis) -> Exact:
     x = asarray(x)
-    ufunc = np.frompyfunc(function, 2, 1)
     if axis is None:
-        return Exact(_array(reduce(function, x.a.ravel())))
+        return _reduced(function, x.reshape(-1), 0)
     for a in sorted((a % x.ndim for a in np.atleast_1d(axis)), reverse=True):
-        x = Exact(_array(ufunc.reduce(x.a, axis=a)))
+        x = Exact(_array(function.reduce(x.a, axis=a)))
     return x
 
 
 def sum(x, axis=None) -> Exact:
-    return _reduced(lambda y, z: y + z, x, axis)
+    x = asarray(x)
+    return _reduced(np.add, x, axis) if x.a.size else zeros(np.zeros(x.shape).sum(axis=axis).shape)
 
 
 def max(x, axis=None) -> Exact:
-    return _reduced(_larger, x, axis)
+    return _reduced(_LARGER, x, axis)
 
 
 def min(x, axis=None) -> Exact:
-    return _reduced(_smaller, x, axis)
+    return _reduced(_SMALLER, x, axis)
 
 
 def maximum(x, y) -> Exact:
-    return _both(np.frompyfunc(_larger, 2, 1), x, y)
+    return _both(_LARGER, x, y)
 
 
 def minimum(x, y) -> Exact:
-    return _both(np.frompyfunc(_smaller, 2, 1), x, y)
+    return _both(_SMALLER, x, y)
 
 
 def argmax(x, axis=None) -> np.ndarray:
     """Where the largest entry is: the first of those that tie. Raises Ambiguous if balls overlap."""
     x = asarray(x)
     if axis is None:
-        return np.asarray(_first_largest(x.a.ravel()))
-    return np.apply_along_axis(_first_largest, axis, x.a)
+        return argmax(x.reshape(-1), axis=0)
+    lines = np.moveaxis(x.a, axis, -1)
+    found = [_first_largest(line) for line in lines.reshape(-1, lines.shape[-1])]
+    return np.array(found).reshape(lines.shape[:-1])
 
 
 def _first_largest(numbers: np.ndarray) -> int:
-    best = int(np.argmax([to_float(number) for number in numbers])) if isinstance(numbers[0], arb) else 0
-    for i, number in enumerate(numbers):
-        if isinstance(number, arb):
-            if i != best and not numbers[best] >= number:
-                raise Ambiguous("the largest of several entries can't be told in balls")
-        elif number > numbers[best]:
-            best = i
+    balls = isinstance(numbers[0], arb)
+    middle: list[Any] = [ball.mid() if balls else ball for ball in numbers]
+    best = builtins.max(range(len(numbers)), key=lambda i: middle[i])
+    if balls and not builtins.all(numbers[best] >= ball for i, ball in enumerate(numbers) if i != best):
+        raise Ambiguous("the largest of several entries can't be told in balls")
     return best
 
 
@@ -367,48 +471,48 @@ def take_along_axis(x: Exact, indices, axis: int = -1) -> Exact:
     return Exact(np.take_along_axis(x.a, indices, axis))
 
 
-def any(condition, axis=None):
-    return np.any(condition, axis=axis)
-
-
-def all(condition, axis=None):
-    return np.all(condition, axis=axis)
-
-
-def _transcendental(name: str, x) -> Exact:
+def _transcendental(function: Callable, x) -> Exact:
     x = asarray(x)
     if x.rational:
-        raise Irrational(f"{name} of a rational number. Convert the instance with to_balls.")
-    return _map(lambda ball: getattr(ball, name)(), x)
+        raise Irrational("a logarithm, exponential or root of a rational number. Convert the instance with to_balls.")
+    return _map(function, x)
 
 
 def log(x) -> Exact:
-    x = asarray(x)
-    if not x.rational and not all(x > 0):
+    return _transcendental(_log, x)
+
+
+def _log(ball: arb) -> arb:
+    if not ball > 0:
         raise Ambiguous("the logarithm of a ball that reaches 0 or below")
-    return _transcendental("log", x)
+    return ball.log()
 
 
 def exp(x) -> Exact:
-    return _transcendental("exp", x)
+    return _transcendental(arb.exp, x)
 
 
 def tanh(x) -> Exact:
-    return _transcendental("tanh", x)
+    return _transcendental(arb.tanh, x)
 
 
 def sin(x) -> Exact:
-    return _transcendental("sin", x)
+    return _transcendental(arb.sin, x)
 
 
 def cos(x) -> Exact:
-    return _transcendental("cos", x)
+    return _transcendental(arb.cos, x)
 
 
 def sqrt(x) -> Exact:
     """Square root; of a ball that reaches below 0, that of its other part."""
-    x = asarray(x)
-    return _transcendental("sqrt", x if x.rational else maximum(x, zeros(())))
+    return _transcendental(_sqrt, x)
+
+
+def _sqrt(ball: arb) -> arb:
+    if ball < 0:
+        raise Ambiguous("the square root of a negative number")
+    return ball.sqrt() if ball >= 0 else arb(0).union(ball.upper().sqrt())
 
 
 def solve(A, b) -> Exact:
@@ -418,13 +522,11 @@ def solve(A, b) -> Exact:
       Ambiguous if A is, or can't be told from, a singular matrix.
     """
     A, b = _alike(A, b)
-    matrix = fmpq_mat if isinstance(A.flat[0], fmpq) else arb_mat
-    right = b.reshape(len(b), -1)
     try:
-        x = matrix(*A.shape, list(A.flat)).solve(matrix(*right.shape, list(right.flat)))
+        x = _matrix(A).solve(_matrix(b.reshape(len(b), -1)))
     except ZeroDivisionError as error:
         raise Ambiguous("a matrix that is, or can't be told from, a singular one") from error
-    return Exact(np.array(x.tolist(), dtype=object).reshape(b.shape))
+    return Exact(_shaped(x.entries(), b.shape))
 
 
 linalg = SimpleNamespace(solve=solve)

@@ -107,11 +107,12 @@ class Rows(Field):
         return np.array([fractions_of_one(row, denominator) for row in rows], dtype=object).reshape(np.shape(value))
 
     def allowed(self, value):
-        return bool((value >= 0).all() and (value.sum(-1) == 1).all())
+        return bool(np.all(value >= 0) and np.all(value.sum(-1) == 1))
 
     def enclosed(self, value):
         mid = value.astype(float)
-        return enclosed.Enclosed(mid, (value.shape[-1] + 2) * enclosed.UNIT * mid * enclosed.INFLATE)
+        off = abs(1 - mid.sum(-1, keepdims=True)) + (value.shape[-1] + 2) * enclosed.UNIT
+        return enclosed.Enclosed(mid, 2 * off * mid)
 
     def exact(self, value):
         rows = exact.asarray(value)

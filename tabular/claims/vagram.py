@@ -25,8 +25,8 @@ HALF = Fraction(1, 2)
 
 
 def distributions(**more: Field) -> dict[str, Field]:
-    """A distribution `q` and a perturbation `p` of it with the same support."""
-    return {"q": Rows(("S",)), "p": Rows(("S",), near="q", support_of="q"), **more}
+    """A distribution `q` and a perturbation `p` of it."""
+    return {"q": Rows(("S",)), "p": Rows(("S",), near="q"), **more}
 
 
 def covered(inner: str, outer: str) -> Hypothesis:

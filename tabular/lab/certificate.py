@@ -4,8 +4,8 @@
     certificate.save("omd-thm2.json")
     recheck("omd-thm2.json")                        # or: tabular certify omd-thm2.json
 
-What is certified is computed in rational numbers or, where logarithms occur, in balls of 192 bits. The file is JSON with
-one field a line, each with a digest of its value, so that `tabular.lab.stored` can name the line that was edited.
+What is certified is computed in rational numbers or, where logarithms occur, in balls of 192 bits. The file is JSON
+with one field a line, each with a digest of its value, so that `tabular.lab.stored` can name the line that was edited.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -27,15 +28,15 @@ from tabular.claims import every
 from tabular.claims.claim import Claim, Instance
 from tabular.claims.fields import Field
 from tabular.lab.outcome import EXCLUDED, HOLDS, UNDECIDED, VIOLATED, exact_outcome, judge
+from tabular.lab.simplify import rounded
 from tabular.lab.verdict import readable
 from tabular.output import plain, write
 
 FORMAT = 1
 """Version of the file's layout."""
-DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 50, 100, 1000, 10**4, 10**6)
-"""Tried from the left when an instance is rounded."""
 DIGITS = 40
 """Decimals of balls; they hold 57."""
+FRACTION = re.compile(r"-?\d+(/[1-9]\d*)?")
 _VERBS = {HOLDS: "holds", UNDECIDED: "is undecided"}
 
 
@@ -77,7 +78,8 @@ class Certificate:
         content = {"format": FORMAT, **self.plain()}
         instance = {f"instance.{name}": value for name, value in content.pop("instance").items()}
         lines = [
-            f"{json.dumps(name)}: {json.dumps(signed(name, value))}" for name, value in {**content, **instance}.items()
+            f"{json.dumps(name)}: {json.dumps(signed(name, value), ensure_ascii=False)}"
+            for name, value in {**content, **instance}.items()
         ]
         return "{\n" + ",\n".join(lines) + "\n}"
 
@@ -128,7 +130,7 @@ def certify(claim: Claim, arrays: Mapping[str, Any]) -> Certificate:
         )
     lhs, rhs, relation = _sides(claim, instance, found.arithmetic)
     entry = _worst_entry(lhs, rhs, relation)
-    attained = relation == "<=" and found.status == HOLDS and found.slack == 0
+    attained = relation == "<=" and found.status == HOLDS and not rhs.a[entry] > lhs.a[entry]
     if found.status != VIOLATED and not attained:
         slack = f"least slack {found.slack:.6g}"
         raise ValueError(
@@ -152,22 +154,15 @@ def certify(claim: Claim, arrays: Mapping[str, Any]) -> Certificate:
 
 
 def counterexample(claim: Claim, arrays: Mapping[str, Any]) -> Certificate | None:
-    """A certificate of the violation at, or very near, an instance, in the simplest fractions that are tried.
+    """A certificate of the violation at, or very near, an instance, in fractions of the smallest denominator that does.
 
     Returns:
       None if neither the instance as it is nor a rounded one violates the claim in exact numbers.
     """
     if claim.arithmetic == "float":
         return None
-    for denominator in DENOMINATORS:
-        rounded = {name: kind.rounded(np.asarray(arrays[name]), denominator) for name, kind in claim.fields.items()}
-        if _is_allowed(claim, rounded) and exact_outcome(claim, rounded).status == VIOLATED:
-            return certify(claim, rounded)
-    return certify(claim, arrays) if exact_outcome(claim, arrays).status == VIOLATED else None
-
-
-def _is_allowed(claim: Claim, instance: Mapping[str, np.ndarray]) -> bool:
-    return all(kind.allowed(instance[name]) for name, kind in claim.fields.items())
+    found = rounded(claim, arrays)
+    return None if found is None else certify(claim, found)
 
 
 def _is_registered(claim: Claim) -> bool:
@@ -197,12 +192,12 @@ def _fractions(claim: Claim, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]
 
 def _as_array(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
-    if array.dtype != object:
+    if array.dtype.kind in "fiu":
         array = array.astype(float)
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds {array[~np.isfinite(array)].flat[0]}, expected finite numbers.")
-    elif not all(isinstance(number, Fraction | int) for number in array.flat):
-        raise ValueError(f"{name} holds something other than fractions, or its rows differ in length.")
+    elif array.dtype != object or not all(isinstance(number, Fraction | int) for number in array.flat):
+        raise ValueError(f"{name} holds something other than fractions and floats, or its rows differ in length.")
     return array
 
 
@@ -256,7 +251,7 @@ def _written(number: fmpq | arb) -> str:
 
 def _short(number: str) -> str:
     """A side as it is read: long fractions as the start of their decimals."""
-    if isinstance(number, str) and (number.startswith("[") or len(number) <= 40):
+    if len(number) <= 40 or not FRACTION.fullmatch(number):
         return number
     numerator, _, denominator = number.partition("/")
     value = float(exact.fraction(fmpq(fmpz(numerator), fmpz(denominator or 1))))

@@ -25,6 +25,8 @@ AIMS = ((1e-6, 1e-6), (0.0, 1.0))
 """Margins and floors: the ratio, and the difference."""
 PENALTY = 10.0
 """Weight of a hypothesis that an instance misses."""
+REACH = 20.0
+"""Parameters stay within this distance of 0: probabilities to 1e-17, positive numbers to 5e8."""
 STRUCTURES = 2
 """How many choices of what isn't moved, such as horizons, are shared out among the starts."""
 

@@ -111,7 +111,7 @@ def status(n: int, violations: int, undecided: int, certificate: Certificate | N
 
 def shown(number: float) -> str:
     """A number in a few digits, `-` for NaN; a ratio of .99997 isn't shown as 1."""
-    return "-" if np.isnan(number) else f"{number:.6g}"
+    return "-" if np.isnan(number) else f"{number + 0.0:.6g}"
 
 
 def readable(array: Any) -> str:

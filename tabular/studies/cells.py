@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tabular.output import write
+
 Row = Mapping[str, Any]
 
 
@@ -113,7 +115,4 @@ def _keep(part: Part, folder: Path | None, rows: list[Row]) -> None:
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path = part.path(folder)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(rows), encoding="utf-8")
-    os.replace(beside, path)
+    write(part.path(folder), json.dumps(rows))

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
+
+from tabular.output import write_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,17 +130,8 @@ def save(record: Record, figure: Figure, out: Path | str) -> list[Path]:
         f"{record.name}.png": picture.getvalue(),
         f"{record.name}.json": (to_json(record) + "\n").encode(),
     }
-    paths = [out / name for name in contents]
-    beside = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
-    try:
-        for temporary, content in zip(beside, contents.values(), strict=True):
-            temporary.write_bytes(content)
-        for temporary, path in zip(beside, paths, strict=True):
-            os.replace(temporary, path)
-    finally:
-        for temporary in beside:
-            temporary.unlink(missing_ok=True)
-    return paths
+    write_all({out / name: content for name, content in contents.items()})
+    return [out / name for name in contents]
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,189 @@
+"""Search for a counterexample to a claim, or for how tight it is.
+
+    verdict = attack("omd.thm2.mle.signed")
+    verdict.violations, verdict.n       # starts that end in a certain violation, of all
+    verdict.worst                       # a counterexample in the simplest fractions found
+    verdict.tightest                    # the largest ratio lhs / rhs
+
+From random starts of the smallest sizes, and of the next if the claim holds there, parameters climb by gradients (JAX),
+or by an evolution strategy where JAX can't trace the claim. What they reach is decided in rigorous arithmetic like any
+other instance; so is the instance of equality that a claim supplies.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from tqdm import tqdm
+
+from tabular.claims import resolve
+from tabular.claims.claim import Claim
+from tabular.lab.certificate import Certificate, certify
+from tabular.lab.lanes import Values, lanes
+from tabular.lab.lanes import starts as random_starts
+from tabular.lab.outcome import EXCLUDED, HOLDS, UNDECIDED, VIOLATED, Outcome, outcome
+from tabular.lab.simplify import cost, judged, meant, reduced, rounded
+from tabular.lab.verdict import Verdict, Witness, status
+
+STARTS = 32
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
+CANDIDATES = 4
+"""Counterexamples that are simplified to the end; the simplest of them is reported."""
+
+SUPPLIED = -1
+"""In place of the number of a start: the instance of equality comes with the claim."""
+SETTLING = (10**6, 1000, 10)
+"""Denominators that an instance is rounded to if nothing decides about it as it is."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An instance at the end of a search."""
+
+    start: int
+    values: Values
+    outcome: Outcome
+
+
+def attack(claim: Claim | str, seed: int = 0, starts: int = STARTS, progress: bool = False) -> Verdict:
+    """Search for a violation of a claim from random starts.
+
+    Args:
+      claim: a claim, or a name or id.
+      seed: of the starts; the same seed gives the same verdict.
+      starts: how many there are for each choice of sizes.
+      progress: whether to show a progress bar, on standard error.
+
+    Returns:
+      A verdict whose `n` counts starts that end where the hypotheses hold, and whose `violations` counts those that end
+      in a certain violation. `worst` is the simplest counterexample. Nothing is climbed where only exact numbers decide
+      or where the claim says that it isn't to be attacked: the random starts are judged as they are.
+
+    Raises:
+      ValueError for an unknown claim, or if `starts` or `seed` is no such number.
+    """
+    began = time.perf_counter()
+    (claim,) = resolve(claim)
+    if not (starts == int(starts) and starts > 0):
+        raise ValueError(f"starts = {starts!r}, expected a whole number of 1 or more, such as {STARTS}.")
+    if not (seed == int(seed) and seed >= 0):
+        raise ValueError(f"seed = {seed!r}, expected a whole number of 0 or more.")
+    reached: list[Reached] = []
+    for first, sizes in zip(count(0, starts), _sizes(claim)):
+        title = " ".join([claim.name, *(f"{name}={n}" for name, n in sizes.items())])
+        with tqdm(total=1.0, desc=title, bar_format=BAR, disable=not progress) as bar:
+            ends = _search(claim, sizes, seed, starts, bar.update)
+        reached += [Reached(first + start, *_decided(claim, values)) for start, values in ends]
+        if any(each.outcome.status == VIOLATED for each in reached):
+            break
+    return _verdict(claim, seed, reached, began)
+
+
+def _sizes(claim: Claim) -> list[Mapping[str, int]]:
+    """The smallest sizes of a claim's instances, and the next."""
+    smallest = {name: low for name, (low, _) in claim.sizes.items()}
+    larger = {name: min(low + 1, high) for name, (low, high) in claim.sizes.items()}
+    return [smallest, larger] if larger != smallest else [smallest]
+
+
+def _search(
+    claim: Claim, sizes: Mapping[str, int], seed: int, starts: int, advance: Callable[[float], object]
+) -> list[tuple[int, Values]]:
+    """Numbers of starts, and instances reached from them."""
+    instances = random_starts(claim, sizes, seed, starts)
+    if claim.arithmetic == "exact" or not claim.attackable:
+        return list(enumerate(instances))
+    ways = lanes(claim, instances)
+    from tabular.lab.climb import climbed  # JAX is loaded when it is needed
+    from tabular.lab.evolve import evolved
+
+    ends = climbed(claim, ways, advance)
+    if ends is None:
+        ends = evolved(claim, ways, seed, advance)
+    return [(way.start, end) for way, end in zip(ways, ends, strict=True)]
+
+
+def _decided(claim: Claim, values: Values) -> tuple[Values, Outcome]:
+    """What a claim does on an instance; where that can't be decided, on one rounded until it can."""
+    found = outcome(claim, values)
+    for denominator in SETTLING if found.status == UNDECIDED else ():
+        near = {name: kind.rounded(np.asarray(values[name]), denominator) for name, kind in claim.domain().items()}
+        if all(kind.allowed(near[name]) for name, kind in claim.domain().items()):
+            settled = judged(claim, near)
+            if settled.status in (HOLDS, VIOLATED):
+                return near, settled
+    return values, found
+
+
+def _verdict(claim: Claim, seed: int, reached: Sequence[Reached], began: float) -> Verdict:
+    counted = [each for each in reached if each.outcome.status != EXCLUDED]
+    by_start: dict[int, set[str]] = {}
+    for each in counted:
+        by_start.setdefault(each.start, set()).add(each.outcome.status)
+    violations = sum(VIOLATED in found for found in by_start.values())
+    undecided = sum(found == {UNDECIDED} for found in by_start.values())
+    simplest = _simplest(claim, [each for each in counted if each.outcome.status == VIOLATED])
+    equality = _equality(claim)
+    ends = [*counted, *(each for each in (simplest, equality) if each is not None)]
+    worst = simplest or min(ends, key=lambda each: _or(each.outcome.slack, math.inf), default=None)
+    tightest = max(ends, key=lambda each: _or(each.outcome.ratio, -math.inf), default=None)
+    certificate = _certificate(claim, simplest or (None if violations else equality))
+    return Verdict(
+        claim=claim.name,
+        id=claim.id,
+        source=claim.source,
+        status=status(len(by_start), violations, undecided, certificate),
+        outside=claim.outside,
+        n=len(by_start),
+        violations=violations,
+        undecided=undecided,
+        min_slack=min((each.outcome.slack for each in ends if not math.isnan(each.outcome.slack)), default=math.nan),
+        max_ratio=math.nan if tightest is None else tightest.outcome.ratio,
+        worst=_witness(seed, worst),
+        tightest=_witness(seed, tightest),
+        seed=seed,
+        seconds=time.perf_counter() - began,
+        certificate=certificate,
+    )
+
+
+def _simplest(claim: Claim, violating: Sequence[Reached]) -> Reached | None:
+    """Of the counterexamples that are simple after rounding, the one that can be made the simplest."""
+    near = [(each.start, rounded(claim, each.values)) for each in violating]
+    kept = sorted(
+        ((start, values) for start, values in near if values is not None), key=lambda pair: cost(claim, pair[1])
+    )
+    ends = [(start, reduced(claim, values)) for start, values in kept[:CANDIDATES]]
+    if not ends:
+        return None
+    start, values = min(ends, key=lambda pair: cost(claim, pair[1]))
+    return Reached(start, values, judged(claim, values))
+
+
+def _equality(claim: Claim) -> Reached | None:
+    """The instance of equality that a claim supplies."""
+    if claim.equality is None:
+        return None
+    values = meant(claim, claim.equality)
+    return Reached(SUPPLIED, values, judged(claim, values))
+
+
+def _witness(seed: int, reached: Reached | None) -> Witness | None:
+    if reached is None:
+        return None
+    found = reached.outcome
+    return Witness(seed, reached.start, reached.values, found.slack, found.ratio, found.arithmetic)
+
+
+def _certificate(claim: Claim, reached: Reached | None) -> Certificate | None:
+    """Of a violation, or of the equality that the claim says it has."""
+    return None if reached is None or claim.arithmetic == "float" else certify(claim, reached.values)
+
+
+def _or(number: float, otherwise: float) -> float:
+    return otherwise if math.isnan(number) else number
