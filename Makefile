@@ -21,7 +21,7 @@ endif
 PYTHON ?= $(or $(shell ($(ENV) -c 'import sys; print(sys._base_executable)') 2>/dev/null),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow lab check format bench docs images fidelity clean FORCE
+.PHONY: help setup reproduce test test-slow lab check format bench docs images fidelity theorems clean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,10 @@ fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figure
 	$(ENV) -m tabular reproduce papers --out results
 	mkdir -p docs/records && cp results/*.json docs/records/
 	$(ENV) -m tabular.studies.fidelity docs/records docs/fidelity.md
+
+theorems: $(READY)  ## docs/theorems.md: every claim checked and attacked (most of an hour on two cores)
+	$(ENV) -m tabular reproduce lab-board --out results
+	$(ENV) -m tabular.studies.theorems results docs
 
 clean:  ## remove .venv and everything else that was made
 	rm -rf .venv results docs/_build .pytest_cache .ruff_cache .hypothesis

@@ -6,7 +6,8 @@
     sol = tb.solve(mdp)               # sol.V, sol.Q, sol.pi, sol.J and sol.error, a certified bound on max |Q - Q*|
     tb.plot.grid(mdp, V=sol.V, pi=sol.pi)
 
-What needs JAX (`device`, `fit`, the objectives) or matplotlib (`plot`) is imported when first used.
+What needs JAX (`device`, `fit`, the objectives), matplotlib (`plot`) or python-flint (`lab`) is imported when first
+used.
 """
 
 from importlib import import_module
@@ -26,12 +27,24 @@ from tabular.sources import from_functions, from_gymnasium
 from tabular.worlds import gridworld
 
 if TYPE_CHECKING:
-    from tabular import agents, device, expansion, fitting, models, objectives, plot, studies
+    from tabular import agents, arithmetic, claims, device, expansion, fitting, lab, models, objectives, plot, studies
     from tabular.fitting import Fit, fit
     from tabular.models import aliased_blocks, custom, low_rank, softmax_table, successor_features
     from tabular.objectives import itervaml, mle, mnm, omd, paml, vagram, value_weighted_mle, vaml, vep, vmbpo
 
-_ROOMS = ("agents", "device", "expansion", "fitting", "models", "objectives", "plot", "studies")
+_ROOMS = (
+    "agents",
+    "arithmetic",
+    "claims",
+    "device",
+    "expansion",
+    "fitting",
+    "lab",
+    "models",
+    "objectives",
+    "plot",
+    "studies",
+)
 _NAMES = {
     "Fit": "fitting",
     "aliased_blocks": "models",
@@ -65,6 +78,8 @@ __all__ = [
     "Trace",
     "agents",
     "aliased_blocks",
+    "arithmetic",
+    "claims",
     "counts",
     "custom",
     "device",
@@ -79,6 +94,7 @@ __all__ = [
     "from_transitions",
     "gridworld",
     "itervaml",
+    "lab",
     "load",
     "low_rank",
     "make_mdp",

@@ -111,9 +111,7 @@ def test_lab_refuses_with_status_2_and_one_message(here, capsys, arguments, mess
 
 
 def test_attack_prints_one_verdict_and_writes_the_certificate(here, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "tabular.lab.attack.attack", lambda claim, seed, progress: lab.check(claim, n=150, seed=seed)[0]
-    )
+    monkeypatch.setattr("tabular.lab.attack", lambda claim, seed, progress: lab.check(claim, n=150, seed=seed)[0])
     assert main(["attack", "O6x", "--json", "--certificate", "found.json"]) == 0
     found = strict(capsys.readouterr().out)
     assert (found["id"], found["status"]) == ("O6x", "violated (certified)")
@@ -123,7 +121,7 @@ def test_attack_prints_one_verdict_and_writes_the_certificate(here, capsys, monk
 
 
 def test_attack_without_a_certificate_to_write_says_so(here, capsys, monkeypatch):
-    monkeypatch.setattr("tabular.lab.attack.attack", lambda claim, seed, progress: lab.check(claim, n=2, seed=seed)[0])
+    monkeypatch.setattr("tabular.lab.attack", lambda claim, seed, progress: lab.check(claim, n=2, seed=seed)[0])
     assert main(["attack", "O6", "--certificate", "found.json"]) == 2
     out, err = capsys.readouterr()
     assert "holds on all tested" in out and "there is no certificate to write" in err and not list(here.iterdir())

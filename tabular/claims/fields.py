@@ -132,7 +132,7 @@ class Box(Field):
             size = 10 ** rng.uniform(-4, 0) * (self.high - self.low)
             return np.clip(drawn[self.near] + size * rng.uniform(-1, 1, size=shape), self.low, self.high)
         if rng.random() < EXTREME:
-            return rng.choice([self.low, self.high], size=shape)
+            return rng.choice([float(self.low), float(self.high)], size=shape)
         return rng.uniform(self.low, self.high, size=shape)
 
     def free(self, value):

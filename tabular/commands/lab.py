@@ -88,7 +88,7 @@ def _add_attack(commands) -> None:
 def attack(arguments: argparse.Namespace) -> None:
     """`tabular attack`: one verdict."""
     from tabular.claims import find
-    from tabular.lab.attack import attack
+    from tabular.lab import attack
 
     _check_places(arguments.json, arguments.certificate)
     verdict = attack(find(arguments.claim), seed=arguments.seed, progress=True)

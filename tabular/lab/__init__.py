@@ -29,6 +29,7 @@ from tabular.claims import PAPERS, find, resolve
 from tabular.claims.claim import Claim, Hypothesis, Instance, Sides, at_most, claim, equal
 from tabular.claims.families import mdp, pair, policy, rewards_from_zero, start, temperature
 from tabular.claims.fields import Box, Discount, Field, Positive, Real, Rows, Whole
+from tabular.lab.attack import attack
 from tabular.lab.board import Board
 from tabular.lab.certificate import Certificate, certify, counterexample
 from tabular.lab.check import check, replay
@@ -55,6 +56,7 @@ __all__ = [
     "Witness",
     "action_values",
     "at_most",
+    "attack",
     "certify",
     "check",
     "claim",

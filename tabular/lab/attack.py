@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 from tqdm import tqdm
@@ -27,13 +27,13 @@ from tabular.lab.certificate import Certificate, certify
 from tabular.lab.lanes import Values, lanes
 from tabular.lab.lanes import starts as random_starts
 from tabular.lab.outcome import EXCLUDED, HOLDS, UNDECIDED, VIOLATED, Outcome, outcome
-from tabular.lab.simplify import cost, judged, meant, reduced, rounded
+from tabular.lab.simplify import cost, is_allowed, judged, meant, reduced, simplest_rounded
 from tabular.lab.verdict import Verdict, Witness, status
 
 STARTS = 32
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
-CANDIDATES = 4
-"""Counterexamples that are simplified to the end; the simplest of them is reported."""
+ROUNDED, CANDIDATES = 64, 4
+"""Counterexamples that are rounded to common denominators, and those of them that are simplified to the end."""
 
 SUPPLIED = -1
 """In place of the number of a start: the instance of equality comes with the claim."""
@@ -113,10 +113,8 @@ def _decided(claim: Claim, values: Values) -> tuple[Values, Outcome]:
     found = outcome(claim, values)
     for denominator in SETTLING if found.status == UNDECIDED else ():
         near = {name: kind.rounded(np.asarray(values[name]), denominator) for name, kind in claim.domain().items()}
-        if all(kind.allowed(near[name]) for name, kind in claim.domain().items()):
-            settled = judged(claim, near)
-            if settled.status in (HOLDS, VIOLATED):
-                return near, settled
+        if is_allowed(claim, near) and (settled := judged(claim, near)).status in (HOLDS, VIOLATED):
+            return near, settled
     return values, found
 
 
@@ -154,14 +152,12 @@ def _verdict(claim: Claim, seed: int, reached: Sequence[Reached], began: float) 
 
 def _simplest(claim: Claim, violating: Sequence[Reached]) -> Reached | None:
     """Of the counterexamples that are simple after rounding, the one that can be made the simplest."""
-    near = [(each.start, rounded(claim, each.values)) for each in violating]
-    kept = sorted(
-        ((start, values) for start, values in near if values is not None), key=lambda pair: cost(claim, pair[1])
-    )
-    ends = [(start, reduced(claim, values)) for start, values in kept[:CANDIDATES]]
+    spread = violating[:: math.ceil(len(violating) / ROUNDED) or 1]
+    near = islice(simplest_rounded(claim, [each.values for each in spread]), CANDIDATES)
+    ends = [(spread[i].start, reduced(claim, values)) for i, values in near]
     if not ends:
         return None
-    start, values = min(ends, key=lambda pair: cost(claim, pair[1]))
+    start, values = min(ends, key=lambda end: cost(claim, end[1]))
     return Reached(start, values, judged(claim, values))
 
 

@@ -63,7 +63,7 @@ def _start(claim: Claim, sizes: Mapping[str, int], seed: int, i: int) -> Values:
 
 
 def lanes(claim: Claim, instances: Sequence[Values]) -> list[Lane]:
-    """The lanes from each start: every aim with every set of ties."""
+    """The lanes from each start: both aims, without ties and with two sets of ties."""
     domain = claim.domain()
     return [
         Lane(
@@ -74,16 +74,25 @@ def lanes(claim: Claim, instances: Sequence[Values]) -> list[Lane]:
             aim=np.array(aim),
         )
         for i, instance in enumerate(instances)
-        for tied, aim in product(ties(claim), AIMS)
+        for tied, aim in product(ties(claim, i), AIMS)
     ]
 
 
-def ties(claim: Claim) -> list[dict[str, np.ndarray]]:
-    """Which perturbed fields equal their bases: none, each alone, and all but one."""
-    near = [name for name, kind in claim.domain().items() if getattr(kind, "near", None)]
-    sets = [(), *((name,) for name in near), *(tuple(n for n in near if n != name) for name in near)]
-    proper = dict.fromkeys(tied for tied in sets if len(tied) < len(near) or not tied)
-    return [{name: np.array(name in tied) for name in near} for tied in proper]
+def ties(claim: Claim, i: int) -> list[dict[str, np.ndarray]]:
+    """Which perturbed fields equal their bases in the lanes of start i: none; and two of: each alone, all but one.
+
+    Where there are more than two such sets, the starts take them in turn.
+    """
+    near = [name for name in claim.domain() if base(claim, name)]
+    sets = [*((name,) for name in near), *(tuple(other for other in near if other != name) for name in near)]
+    proper = list(dict.fromkeys(tied for tied in sets if 0 < len(tied) < len(near)))
+    chosen = dict.fromkeys(proper[(2 * i + k) % len(proper)] for k in range(2)) if proper else {}
+    return [{name: np.array(name in tied) for name in near} for tied in ((), *chosen)]
+
+
+def base(claim: Claim, name: str) -> str | None:
+    """The field that a field perturbs; None if it perturbs none."""
+    return getattr(claim.domain()[name], "near", None)
 
 
 def arrays(claim: Claim, theta, kept, tied, xp) -> dict[str, Any]:
@@ -91,8 +100,9 @@ def arrays(claim: Claim, theta, kept, tied, xp) -> dict[str, Any]:
     built: dict[str, Any] = {}
     for name, kind in claim.domain().items():
         built[name] = kind.bound(theta[name], xp) if name in theta else kept[name]
-        if name in tied:
-            built[name] = xp.where(tied[name], built[kind.near], built[name])
+        original = base(claim, name)
+        if original:
+            built[name] = xp.where(tied[name], built[original], built[name])
     return built
 
 

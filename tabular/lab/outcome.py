@@ -16,7 +16,10 @@ HOLDS, VIOLATED, UNDECIDED, EXCLUDED = "holds", "violated", "undecided", "exclud
 COARSE = 1e-6
 """An identity whose error bound is larger than this, relative to its sides, isn't settled by containing 0."""
 EQUAL = 2.0**-100
-"""Balls that can't be told apart at this relative width are taken for equal: an inequality holds there, attained."""
+"""Balls that can't be told apart at this width, relative to their size or to NOTHING, are taken for equal: an
+inequality holds there, attained."""
+NOTHING = 2.0**-40
+"""The size of sides that are both 0."""
 CLEAR = 1e3
 """A right side is compared with the left by a ratio if it is this many times its radius."""
 
@@ -106,7 +109,7 @@ def judge(sides: Sides, arithmetic: str, name: str = "the statement") -> Outcome
         violated, holds = violated | parts(gap > 0)[0], radius <= COARSE * (1 + size)
         slack = -np.max(abs(mid), initial=0.0)
     else:
-        holds = holds | ((arithmetic == "balls") & (radius <= EQUAL * size))
+        holds = holds | ((arithmetic == "balls") & (radius <= EQUAL * np.maximum(size, NOTHING)))
         slack = np.min(mid, initial=np.inf)
     status = VIOLATED if violated.any() else HOLDS if holds.all() else UNDECIDED
     return Outcome(status, float(slack), _ratio(left, right, radius), float(np.max(radius, initial=0.0)), arithmetic)

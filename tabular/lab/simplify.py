@@ -8,7 +8,7 @@ arithmetic each time. Simple is what takes few binary digits to write; what equa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from tabular.arithmetic import exact
 from tabular.claims.claim import Claim
 from tabular.claims.fields import Field, Rows
+from tabular.lab.lanes import base
 from tabular.lab.outcome import VIOLATED, Outcome, exact_outcome, outcome
 
 DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 20, 25, 50, 100, 1000, 10**4, 10**6, 10**9)
@@ -55,12 +56,20 @@ def simplify(claim: Claim, values: Values, keeps: Callable[[Outcome], bool] = vi
 
 def rounded(claim: Claim, values: Values, keeps: Callable[[Outcome], bool] = violates) -> Values | None:
     """The instance in fractions of the smallest denominator tried that keeps what is wanted."""
-    for denominator in DENOMINATORS:
-        near = {name: _near(kind, values[name], denominator) for name, kind in claim.domain().items()}
-        if _is_allowed(claim, near) and keeps(judged(claim, near)):
-            return near
-    exactly = meant(claim, values)
-    return exactly if _is_allowed(claim, exactly) and keeps(judged(claim, exactly)) else None
+    return next((near for _, near in simplest_rounded(claim, [values], keeps)), None)
+
+
+def simplest_rounded(
+    claim: Claim, instances: Sequence[Values], keeps: Callable[[Outcome], bool] = violates
+) -> Iterator[tuple[int, Values]]:
+    """Those of several instances that keep what is wanted when they are rounded, the simplest first; and their numbers.
+
+    All are rounded to the first denominator, the simplest of those that keep it come first; then the second, and so on.
+    """
+    for denominator in (*DENOMINATORS, None):
+        near = enumerate(_rounded(claim, values, denominator) for values in instances)
+        kept = [(i, new) for i, new in near if is_allowed(claim, new) and keeps(judged(claim, new))]
+        yield from sorted(kept, key=lambda pair: cost(claim, pair[1]))
 
 
 def reduced(claim: Claim, values: Values, keeps: Callable[[Outcome], bool] = violates) -> Values:
@@ -81,19 +90,19 @@ def cost(claim: Claim, values: Values) -> float:
 
 
 def _cost_of_field(claim: Claim, values: Values, name: str) -> float:
-    numbers, base = list(values[name].flat), _base(claim, values, name)
-    if base is None:
+    numbers, repeated = list(values[name].flat), _base(claim, values, name)
+    if repeated is None:
         return sum(map(_digits, numbers)) + VARIETY * len(set(numbers))
-    pairs = list(zip(numbers, base.flat, strict=True))
+    pairs = list(zip(numbers, repeated.flat, strict=True))
     if all(x == y for x, y in pairs):
         return 0.0
     return sum(min(_digits(x), REPEATED) if x == y else _digits(x) for x, y in pairs) + VARIETY * len(set(numbers))
 
 
 def _base(claim: Claim, values: Values, name: str) -> np.ndarray | None:
-    """The array that a field perturbs, of the field's shape; None if it perturbs none."""
-    near = getattr(claim.domain()[name], "near", None)
-    return None if near is None else np.broadcast_to(values[near], np.shape(values[name]))
+    """The array that a field perturbs, in the field's shape."""
+    original = base(claim, name)
+    return None if original is None else np.broadcast_to(values[original], np.shape(values[name]))
 
 
 def _digits(x: Fraction) -> float:
@@ -102,13 +111,12 @@ def _digits(x: Fraction) -> float:
 
 def _simpler(claim: Claim, now: Values, name: str, index: Index, keeps: Callable[[Outcome], bool]) -> Values:
     """The instance with the simplest numbers in one place that keep what is wanted."""
-    costs = cost(claim, now)
-    tried = [_replaced(claim, now, name, index, part) for part in _parts(claim, now, name, index)]
-    cheaper = sorted(((cost(claim, new), i) for i, new in enumerate(tried)), key=lambda pair: pair[0])
-    for price, i in cheaper:
-        if price >= costs:
-            break
-        if _is_allowed(claim, tried[i]) and keeps(judged(claim, tried[i])):
+    price = cost(claim, now)
+    parts = {tuple(part.flat): part for part in _parts(claim, now, name, index)}
+    tried = [_replaced(claim, now, name, index, part) for part in parts.values()]
+    saved = [(cost(claim, new) - price, i) for i, new in enumerate(tried)]
+    for i in (i for saving, i in sorted(saved) if saving < 0):
+        if is_allowed(claim, tried[i]) and keeps(judged(claim, tried[i])):
             return tried[i]
     return now
 
@@ -125,9 +133,9 @@ def _units(claim: Claim, values: Values) -> Iterator[tuple[str, Index]]:
 def _parts(claim: Claim, values: Values, name: str, index: Index) -> Iterator[np.ndarray]:
     """What may stand in a place: what stands in the array perturbed, numbers rounded, simple ones, other entries."""
     kind, here = claim.domain()[name], np.asarray(values[name][index])
-    base = _base(claim, values, name)
-    if base is not None:
-        yield np.asarray(base[index])
+    repeated = _base(claim, values, name)
+    if repeated is not None:
+        yield np.asarray(repeated[index])
     yield from (_near(kind, here, denominator) for denominator in DENOMINATORS)
     if isinstance(kind, Rows):
         n = here.shape[-1]
@@ -140,16 +148,22 @@ def _parts(claim: Claim, values: Values, name: str, index: Index) -> Iterator[np
 def _replaced(claim: Claim, values: Values, name: str, index: Index, part: np.ndarray) -> Values:
     """The instance with another part; arrays that repeated the old part as perturbations of it repeat the new one."""
     new = dict(values)
-    followers = [other for other, kind in claim.domain().items() if getattr(kind, "near", None) == name]
-    same = [other for other in followers if _repeats(values[other], values[name], index)]
+    same = [each for each in values if base(claim, each) == name and _repeats(values[each], values[name], index)]
     for changed in (name, *same):
         new[changed] = values[changed].copy()
         new[changed][index] = part if part.ndim else part.item()
     return new
 
 
-def _repeats(array: np.ndarray, base: np.ndarray, index: Index) -> bool:
-    return array.shape == base.shape and bool(np.all(array[index] == base[index]))
+def _repeats(array: np.ndarray, original: np.ndarray, index: Index) -> bool:
+    return array.shape == original.shape and bool(np.all(array[index] == original[index]))
+
+
+def _rounded(claim: Claim, values: Values, denominator: int | None) -> Values:
+    """An instance in fractions of at most a denominator; None stands for any."""
+    if denominator is None:
+        return meant(claim, values)
+    return {name: _near(kind, values[name], denominator) for name, kind in claim.domain().items()}
 
 
 def _near(kind: Field, value: np.ndarray, denominator: int) -> np.ndarray:
@@ -168,7 +182,8 @@ def _fractions(values: Any) -> np.ndarray:
     return np.vectorize(Fraction, otypes=[object])(values)
 
 
-def _is_allowed(claim: Claim, values: Values) -> bool:
+def is_allowed(claim: Claim, values: Values) -> bool:
+    """Whether the claim's fields may hold these fractions."""
     return all(kind.allowed(values[name]) for name, kind in claim.domain().items())
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tabular.claims import CLAIMS, find
+from tabular.claims import CLAIMS
+from tabular.claims.claim import Claim
 from tabular.lab import check
-from tabular.lab.verdict import CERTIFIED, FLOAT_ONLY, HOLDS, UNDECIDED
+from tabular.lab.verdict import CERTIFIED, FLOAT_ONLY, HOLDS, UNDECIDED, Verdict
 from tabular.studies.cells import Part, Row, compute_parts
 from tabular.studies.record import Record, bar, versions
 
@@ -44,20 +45,25 @@ def board(*, quick: bool = False, progress: bool = False, partial=None) -> Recor
       quick: 20 instances for each claim and no attack.
     """
     began = time.perf_counter()
-    parts = [
-        Part(claim.name, {"name": claim.name, "n": _instances(claim, quick), "attacked": not quick}) for claim in CLAIMS
-    ]
-    with bar("lab-board", len(parts), progress, "claim") as shown:
+    checks = [Part(f"check-{claim.name}", {"name": claim.name, "n": _instances(claim, quick)}) for claim in CLAIMS]
+    attacks = (
+        [] if quick else [Part(f"attack-{claim.name}", {"name": claim.name}) for claim in CLAIMS if claim.attackable]
+    )
+    with bar("lab-board", len(checks) + len(attacks), progress, "claim") as shown:
 
         def tell(part: Part) -> None:
             shown.set_postfix_str(part.name)
             shown.update()
 
-        found = compute_parts(examine, parts, folder=partial, tell=tell, workers=0 if quick else None)
-    rows = [dict(found[part.name][0]) for part in parts]
-    certificates = [{"claim": row["claim"], "certificate": row["certificate"]} for row in rows if row["certificate"]]
-    for row in rows:
-        del row["certificate"]
+        how: dict[str, Any] = {"folder": partial, "tell": tell, "workers": 0 if quick else None}
+        found = compute_parts(checked, checks, **how) | compute_parts(attacked, attacks, **how)
+    pairs = [(found[f"check-{claim.name}"][0], *found.get(f"attack-{claim.name}", ())) for claim in CLAIMS]
+    rows = [_row(claim, *pair) for claim, pair in zip(CLAIMS, pairs, strict=True)]
+    certificates = [
+        {"claim": claim.name, "certificate": text}
+        for claim, pair in zip(CLAIMS, pairs, strict=True)
+        if (text := _last(pair, "certificate"))
+    ]
     settings = {
         "figure": "the claims of five papers and of textbooks",
         "claims": len(CLAIMS),
@@ -77,51 +83,61 @@ def board(*, quick: bool = False, progress: bool = False, partial=None) -> Recor
     )
 
 
-def _instances(claim, quick: bool) -> int:
+def _instances(claim: Claim, quick: bool) -> int:
     if quick:
         return QUICK_INSTANCES
     return CONTROL_INSTANCES if claim.control or claim.corrected or claim.outside else INSTANCES
 
 
-def examine(name: str, n: int, attacked: bool) -> list[Row]:
-    """One claim's row: a check with n instances, and an attack."""
-    claim = find(name)
-    (checked,) = check(claim, n=n, seed=SEED)
-    verdicts = [checked]
-    if attacked and claim.attackable:
-        from tabular.lab.attack import attack
-
-        verdicts.append(attack(claim, seed=SEED))
-    last = verdicts[-1]
-    decisive = next((v for v in reversed(verdicts) if v.violations), checked)
-    certificate = next((v.certificate for v in reversed(verdicts) if v.certificate is not None), None)
-    ratios = [v.max_ratio for v in verdicts if not math.isnan(v.max_ratio)]
-    return [
-        {
-            "claim": claim.name,
-            "id": claim.id,
-            "source": claim.source,
-            "status": decisive.status,
-            "outside": "; ".join(claim.outside),
-            "control": claim.control,
-            "sharp": claim.sharp,
-            "corrected": claim.corrected,
-            "instances": checked.n,
-            "violations": checked.violations,
-            "undecided": checked.undecided,
-            "min_slack": _finite(min(v.min_slack for v in verdicts)),
-            "checked_ratio": _finite(checked.max_ratio),
-            "starts": last.n if len(verdicts) > 1 else 0,
-            "starts_that_violate": last.violations if len(verdicts) > 1 else 0,
-            "max_ratio": max(ratios) if ratios else None,
-            "worst": json.dumps(decisive.plain()["worst"]),
-            "certificate": certificate.to_json() if certificate is not None else "",
-        }
-    ]
+def checked(name: str, n: int) -> list[Row]:
+    """What a check with n instances says of a claim."""
+    return [_plain(check(name, n=n, seed=SEED)[0])]
 
 
-def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None
+def attacked(name: str) -> list[Row]:
+    """What an attack says of a claim."""
+    import jax
+
+    from tabular.lab.attack import attack
+
+    found = _plain(attack(name, seed=SEED))
+    jax.clear_caches()  # or 180 compiled searches pile up in one process
+    return [found]
+
+
+def _plain(verdict: Verdict) -> Row:
+    """A verdict in plain values; the certificate as the text of its file."""
+    return verdict.plain() | {"certificate": verdict.certificate and verdict.certificate.to_json()}
+
+
+def _row(claim: Claim, check: Row, attack: Row | None = None) -> Row:
+    """What is known of a claim. An attack's counterexample comes before a random one: it is simple."""
+    verdicts = [found for found in (attack, check) if found is not None]
+    decisive = next((found for found in verdicts if found["violations"]), check)
+    return {
+        "claim": claim.name,
+        "id": claim.id,
+        "source": claim.source,
+        "status": decisive["status"],
+        "outside": "; ".join(claim.outside),
+        "control": claim.control,
+        "sharp": claim.sharp,
+        "corrected": claim.corrected,
+        "instances": check["n"],
+        "violations": check["violations"],
+        "undecided": check["undecided"],
+        "checked_ratio": check["max_ratio"],
+        "starts": attack["n"] if attack else 0,
+        "starts_that_violate": attack["violations"] if attack else 0,
+        "min_slack": min((v["min_slack"] for v in verdicts if v["min_slack"] is not None), default=None),
+        "max_ratio": max((v["max_ratio"] for v in verdicts if v["max_ratio"] is not None), default=None),
+        "worst": json.dumps(decisive["worst"]),
+    }
+
+
+def _last(pair: tuple[Row, ...], name: str) -> Any:
+    """What the attack says, or else the check."""
+    return next((found[name] for found in reversed(pair) if found[name]), None)
 
 
 def draw_board(record: Record) -> Figure:

@@ -13,7 +13,7 @@ import inspect
 import io
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ negative controls are false on purpose, and a lab that didn't refute them would 
 """
 
 
-def page(rows: list[Mapping[str, str]], instances: int, fewer: int) -> str:
+def page(rows: Sequence[Mapping[str, str]], instances: int, fewer: int) -> str:
     """The page in Markdown, from the rows of lab-board.csv as text.
 
     Raises:

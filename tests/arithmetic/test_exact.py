@@ -56,13 +56,6 @@ def test_rationals_compute_as_fractions_of_python_do():
 @pytest.mark.parametrize(
     "shapes", [((4,), (4,)), ((3, 4), (4,)), ((3, 4), (4, 2)), ((2, 3, 4), (4,)), ((2, 1, 4), (2, 4, 3))]
 )
-def test_where_gives_balls_beside_balls_even_if_it_takes_a_constant_everywhere():
-    balls = exact.to_balls(exact.asarray([2, 3]))
-    chosen = exact.where(balls > 5, balls, 1)
-    assert exact.midpoint(exact.log(chosen)).tolist() == [0, 0]
-    assert exact.where(np.array([True]), exact.asarray([1]), exact.asarray([np.inf])).rational
-
-
 def test_a_product_of_matrices_is_that_of_fractions(shapes):
     rng = np.random.default_rng(1)
     x, y = (fractions(rng, shape) for shape in shapes)
@@ -254,3 +247,10 @@ def test_sums_over_nothing_are_0():
 def test_functions_of_numpy_are_refused():
     with pytest.raises(TypeError, match="exact array"):
         np.max(np.asarray(exact.ones(2)))
+
+
+def test_where_gives_balls_beside_balls_even_if_it_takes_a_constant_everywhere():
+    balls = exact.to_balls(exact.asarray([2, 3]))
+    chosen = exact.where(balls > 5, balls, 1)
+    assert exact.midpoint(exact.log(chosen)).tolist() == [0, 0]
+    assert exact.where(np.array([True]), exact.asarray([1]), exact.asarray([np.inf])).rational

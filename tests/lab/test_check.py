@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from tabular import lab
 from tabular.lab import check, replay
 from tests.lab import statements
+
+ROOT = Path(__file__).parents[2]
 
 
 def numbers(claim, n, seed=0):
@@ -204,3 +209,17 @@ def broken(statement):
 def test_check_names_a_claim_that_states_nothing(statement, message):
     with pytest.raises((ValueError, TypeError), match=message):
         check(broken(statement), n=2)
+
+
+# the door
+
+
+def test_lab_loads_no_jax_and_its_names_are_functions_not_files():
+    program = (
+        "import sys\nfrom tabular import lab\nimport tabular.lab.attack, tabular.lab.check\nlab.resolve('all')\n"
+        "assert callable(lab.attack) and callable(lab.check)\n"
+        "assert all(hasattr(lab, name) for name in lab.__all__)\n"
+        "print([name for name in ('jax', 'matplotlib', 'gymnasium') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
