@@ -74,10 +74,10 @@ class Board:
     def summary(self) -> str:
         """How many claims have which verdict."""
         counts = Counter(verdict.status for verdict in self.verdicts)
-        parts = [f"{status}: {counts[status]}" for status in STATUSES if counts[status]]
+        parts = [f"{status} {counts[status]}" for status in STATUSES if counts[status]]
         claims = "1 claim" if len(self) == 1 else f"{len(self)} claims"
         seconds = sum(verdict.seconds for verdict in self.verdicts)
-        return f"{claims} in {seconds:.1f} s. {', '.join(parts)}."
+        return f"{claims} in {seconds:.1f} s: {', '.join(parts)}"
 
     def _repr_html_(self) -> str:
         return f"<style>{STYLE}</style>\n{self._body()}"

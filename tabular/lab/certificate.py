@@ -245,8 +245,11 @@ def _worst_entry(lhs: exact.Exact, rhs: exact.Exact, relation: str) -> tuple[int
 
 
 def _written(number: fmpq | arb) -> str:
-    """A number in digits: a fraction as it is, a ball as `[middle +/- radius]`."""
-    return number.str(DIGITS) if isinstance(number, arb) else str(number)
+    """A number in digits: a fraction as it is, a ball as `[middle +/- radius]`, or as a decimal if it is one."""
+    if not isinstance(number, arb):
+        return str(number)
+    digits = number.str(DIGITS)
+    return digits.rstrip("0").rstrip(".") if re.fullmatch(r"-?\d+\.\d+", digits) else digits
 
 
 def _short(number: str) -> str:

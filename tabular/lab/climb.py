@@ -21,8 +21,6 @@ assert device  # importing it switches JAX to float64
 STEPS, CHUNKS = 400, 10
 """Steps of Adam, and how often the loop comes back to move a progress bar and to hear Ctrl-C."""
 OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.3, STEPS), b2=0.99, eps=1e-30)
-COMPILER = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-"""A claim's code runs for a second, and would be optimised for several."""
 UNTRACEABLE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, jax.errors.UnexpectedTracerError)
 """What JAX raises where a statement's structure depends on the numbers."""
 
@@ -73,7 +71,7 @@ def _together(
     theta, data = _stacked([(lane.theta, _data(lane, constant)) for lane in lanes])
     now = _Now(theta, _zeros(OPTIMIZER.init, theta), theta, np.full(len(lanes), -np.inf))
     slopes = jax.vmap(jax.value_and_grad(partial(_score, claim, constant)))
-    climb = jax.jit(partial(_chunk, slopes)).lower(now, data).compile(COMPILER)
+    climb = jax.jit(partial(_chunk, slopes))
     for _ in range(CHUNKS):
         now = jax.block_until_ready(climb(now, data))
         advance(1 / CHUNKS)

@@ -22,7 +22,9 @@ from tabular.lab.outcome import VIOLATED, Outcome, exact_outcome, outcome
 
 DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 20, 25, 50, 100, 1000, 10**4, 10**6, 10**9)
 """Tried in this order."""
-NUMBERS = tuple(Fraction(n, d) for n, d in ((0, 1), (1, 1), (-1, 1), (1, 2), (-1, 2), (2, 1), (-2, 1), (3, 1), (10, 1)))
+NUMBERS = tuple(
+    map(Fraction, (0, 1, -1, 2, -2, 3, 10, 100, "1/2", "-1/2", "1/3", "2/3", "1/10", "9/10", "1/100", "1/1000"))
+)
 """Tried in place of any entry."""
 REPEATED, VARIETY, NEGATIVE = 0.5, 0.2, 0.25
 """Costs in digits: of a number that is the same in the array that its field perturbs, of each value in an array, and of

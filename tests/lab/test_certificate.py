@@ -81,6 +81,12 @@ def test_certify_of_logarithms_gives_balls_that_hold_the_truth():
     assert certificate.rhs.startswith("[0.69314718055994530941723212145817656807")
 
 
+@pytest.mark.parametrize("u", [1, Fraction(3, 2), 8])
+def test_certify_writes_balls_that_are_decimals_in_few_digits(u):
+    certificate = certify(statements.logarithm, {"u": u})
+    assert certificate.arithmetic == "balls" and certificate.lhs == f"{float(u) - 1:g}"
+
+
 def test_certify_names_the_entry_of_largest_violation():
     @lab.claim("my.entries", "e", source="a test", fields={"u": lab.Box(("S", "A"))})
     def entries(x):
