@@ -50,8 +50,11 @@ format: $(READY)  ## format, and mend what ruff can mend
 	$(ENV) -m ruff format .
 	$(ENV) -m ruff check --fix .
 
-bench: $(READY)  ## speed against quantecon and mdpsolver
-	$(ENV) -m tests.benchmarks.solvers $(ARGS)
+bench: $(READY)  ## speed against quantecon and mdpsolver; of the figures and the lab against their bars
+	$(ENV) -m tests.benchmarks.solvers
+	$(ENV) -m tests.benchmarks.batches
+	$(ENV) -m tests.benchmarks.studies
+	$(ENV) -m tests.benchmarks.lab
 
 docs: $(READY)  ## the documentation, into docs/_build/html
 	$(ENV) -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tabular.arithmetic import enclosed, exact
+from tabular.arithmetic import exact
 from tabular.claims.fields import Field
 
 NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
@@ -136,7 +136,8 @@ class Claim:
         own = [hypothesis.name for hypothesis in self.hypotheses]
         for name in names:
             if name not in own:
-                raise ValueError(f"{self.name} has no hypothesis {name!r}; it has {', '.join(map(repr, own)) or 'none'}.")
+                listed = ", ".join(map(repr, own)) or "none"
+                raise ValueError(f"{self.name} has no hypothesis {name!r}; it has {listed}.")
         kept = tuple(hypothesis for hypothesis in self.hypotheses if hypothesis.name not in names)
         return dataclasses.replace(self, hypotheses=kept, outside=(*self.outside, *names), **changes)
 
@@ -171,7 +172,12 @@ class Claim:
 
 
 def claim(
-    name: str, id: str, *, source: str, fields: Mapping[str, Field], sizes: Mapping[str, tuple[int, int]] | None = None,
+    name: str,
+    id: str,
+    *,
+    source: str,
+    fields: Mapping[str, Field],
+    sizes: Mapping[str, tuple[int, int]] | None = None,
     **more: Any,
 ) -> Callable[[Callable[[Instance], Sides]], Claim]:
     """Make a claim of a function. The arguments are the fields of `Claim`.
@@ -186,13 +192,23 @@ def claim(
             raise ValueError(f"name = {name!r}, expected paper.item[.variant] in lower case, such as 'omd.thm2.mle'.")
         if not statement.__doc__:
             raise ValueError(f"{name} has no docstring. Give the equation, and why it should hold.")
+        for field_name, kind in fields.items():
+            _check_axes(f"{name}, field {field_name!r}", kind.axes)
         used = {axis for kind in fields.values() for axis in kind.axes if isinstance(axis, str)}
-        missing = used - set(sizes)
-        if missing:
-            raise ValueError(f"{name} has an axis {min(missing)!r} without a size. Add it to sizes: {{{min(missing)!r}: (2, 5)}}.")
+        for axis in sorted(used - set(sizes)):
+            raise ValueError(f"{name} has an axis {axis!r} without a size. Add it to sizes: {{{axis!r}: (2, 5)}}.")
         return Claim(name, id, source, statement, fields, {s: sizes[s] for s in sizes if s in used}, **more)
 
     return make
+
+
+def _check_axes(place: str, axes: Any) -> None:
+    """Axes are given first: `Discount((0.5,))` would take its choices for them."""
+    if not (isinstance(axes, tuple) and all(isinstance(axis, str | int) for axis in axes)):
+        raise ValueError(
+            f"{place}: axes = {axes!r}, expected a tuple of names of sizes or whole numbers, such as ('S', 'A'). Name "
+            "the other arguments: Discount(choices=(0.5,))."
+        )
 
 
 SIZES = {"S": (2, 5), "A": (2, 4)}

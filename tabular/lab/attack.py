@@ -25,7 +25,6 @@ from tabular.claims import resolve
 from tabular.claims.claim import Claim
 from tabular.lab.certificate import Certificate, certify
 from tabular.lab.lanes import Values, lanes
-from tabular.lab.lanes import starts as random_starts
 from tabular.lab.outcome import EXCLUDED, HOLDS, UNDECIDED, VIOLATED, Outcome, outcome
 from tabular.lab.simplify import cost, is_allowed, judged, meant, reduced, simplest_rounded
 from tabular.lab.verdict import Verdict, Witness, status
@@ -94,8 +93,8 @@ def _sizes(claim: Claim) -> list[Mapping[str, int]]:
 def _search(
     claim: Claim, sizes: Mapping[str, int], seed: int, starts: int, advance: Callable[[float], object]
 ) -> list[tuple[int, Values]]:
-    """Numbers of starts, and instances reached from them."""
-    instances = random_starts(claim, sizes, seed, starts)
+    """Numbers of starts, and the instances there and reached from there."""
+    instances = [claim.drawn(np.random.default_rng([seed, i]), sizes) for i in range(starts)]
     if claim.arithmetic == "exact" or not claim.attackable:
         return list(enumerate(instances))
     ways = lanes(claim, instances)
@@ -105,7 +104,7 @@ def _search(
     ends = climbed(claim, ways, advance)
     if ends is None:
         ends = evolved(claim, ways, seed, advance)
-    return [(way.start, end) for way, end in zip(ways, ends, strict=True)]
+    return [*enumerate(instances), *((way.start, end) for way, end in zip(ways, ends, strict=True))]
 
 
 def _decided(claim: Claim, values: Values) -> tuple[Values, Outcome]:

@@ -27,8 +27,6 @@ PENALTY = 10.0
 """Weight of a hypothesis that an instance misses."""
 REACH = 20.0
 """Parameters stay within this distance of 0: probabilities to 1e-17, positive numbers to 5e8."""
-STRUCTURES = 2
-"""How many choices of what isn't moved, such as horizons, are shared out among the starts."""
 
 Values = Mapping[str, np.ndarray]
 
@@ -47,19 +45,6 @@ class Lane:
     """For each perturbed field whether it equals the one it perturbs."""
     aim: np.ndarray
     """Margin and floor."""
-
-
-def starts(claim: Claim, sizes: Mapping[str, int], seed: int, n: int) -> list[Values]:
-    """Random instances of given sizes."""
-    return [_start(claim, sizes, seed, i) for i in range(n)]
-
-
-def _start(claim: Claim, sizes: Mapping[str, int], seed: int, i: int) -> Values:
-    own, shared = np.random.default_rng([seed, i]), np.random.default_rng([seed, i % STRUCTURES, STRUCTURES])
-    drawn: dict[str, np.ndarray] = {}
-    for name, kind in claim.domain().items():
-        drawn[name] = np.asarray(kind.draw(own if kind.attacked else shared, kind.shape(sizes), drawn))
-    return drawn
 
 
 def lanes(claim: Claim, instances: Sequence[Values]) -> list[Lane]:
@@ -118,4 +103,5 @@ def excess(sides: Sides, aim, xp):
     margin, floor = aim
     gap = abs(lhs - rhs) if sides.relation == "==" else lhs - rhs
     share = (gap - margin) / (floor + abs(lhs) + abs(rhs))
-    return xp.max(xp.where(xp.isfinite(share), share, -1.0))
+    shares = xp.reshape(xp.where(xp.isfinite(share), share, -1.0), (-1,))
+    return shares[xp.argmax(shares)]

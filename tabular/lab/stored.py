@@ -36,27 +36,30 @@ def recheck(file: Path | str, claim: Claim | None = None) -> Certificate:
       OSError if there is no such file; ValueError, with the line, if it was edited or is no certificate, if its claim
       isn't known, or if its instance doesn't show what it says.
     """
-    path = Path(file)
-    stored = _read(path)
+    stored = _read(Path(file))
     recorded = {name: stored.value(name) for name in stored.names}
-    instance = {
-        name.removeprefix("instance."): recorded.pop(name) for name in stored.names if name.startswith("instance.")
-    }
     with stored.blaming("claim"):
         claim = _claim_of(recorded, claim)
     arrays = {}
-    for name, value in instance.items():
-        with stored.blaming(f"instance.{name}"):
-            arrays[name] = _parsed(value)
+    for name in stored.names:
+        if name.startswith("instance."):
+            with stored.blaming(name):
+                arrays[name.removeprefix("instance.")] = _parsed(recorded[name])
     with stored.blaming("kind"):
         certificate = certify(claim, arrays)
-    for name, value in certificate.plain().items():
-        in_balls = name in ("lhs", "rhs") and certificate.arithmetic == "balls"
-        same = _agree if in_balls else _equal
-        if name != "instance" and not same(recorded[name], value):
-            with stored.blaming(name):
-                raise ValueError(f"{name} is {_clipped(recorded[name])}; computed anew it is {_clipped(value)}.")
+    _compare(stored, recorded, certificate)
     return certificate
+
+
+def _compare(stored: _Stored, recorded: Mapping[str, Any], certificate: Certificate) -> None:
+    """Refuse a file of which a field isn't as it is computed anew."""
+    computed = certificate.plain()
+    del computed["instance"]
+    for name, value in computed.items():
+        same = _agree if name in ("lhs", "rhs") and certificate.arithmetic == "balls" else _equal
+        with stored.blaming(name):
+            if not same(recorded[name], value):
+                raise ValueError(f"{name} is {_clipped(recorded[name])}; computed anew it is {_clipped(value)}.")
 
 
 @dataclass(frozen=True)
@@ -98,23 +101,26 @@ def _read(path: Path) -> _Stored:
         raise ValueError(f"{path}: no certificate ({error}).") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), dict):
         raise ValueError(f"{path}: no certificate: it has no format.")
-    lines = {name: _line_of(name, text) for name in content}
-    version = content["format"].get("value")
-    if version != FORMAT:
-        wrong = f"format is {_clipped(version)}, this program reads {FORMAT}. Is it from a later one?"
-        raise ValueError(f"{path}, line {lines['format']}: {wrong}")
-    stored = _Stored(path, content, lines)
-    expected = ["instance" if name == "arrays" else name for name in (field.name for field in fields(Certificate))]
-    missing = [name for name in expected if name not in content and name != "instance"]
+    stored = _Stored(path, content, {name: _line_of(name, text) for name in content})
+    _check_form(stored)
+    return stored
+
+
+def _check_form(stored: _Stored) -> None:
+    """Refuse another version, and fields that are missing, unknown or without a digest."""
+    version = stored.content["format"].get("value")
+    with stored.blaming("format"):
+        if version != FORMAT:
+            raise ValueError(f"format is {_clipped(version)}, this program reads {FORMAT}. Is it from a later one?")
+    expected = {"format", *(field.name for field in fields(Certificate))} - {"arrays"}
+    missing = expected - set(stored.content)
     if missing:
-        raise ValueError(f"{path}: no certificate: the field {missing[0]} is missing.")
-    for name, value in content.items():
-        known = name in ("format", *expected) or name.startswith("instance.")
+        raise ValueError(f"{stored.path}: no certificate: the field {min(missing)} is missing.")
+    for name, value in stored.content.items():
         with stored.blaming(name):
-            if not known or not isinstance(value, dict):
+            if not (name in expected or name.startswith("instance.")) or not isinstance(value, dict):
                 raise ValueError(f"{name} is no field of a certificate, or has no digest.")
     stored.value("format")
-    return stored
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
