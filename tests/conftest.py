@@ -42,3 +42,10 @@ def pytest_testnodedown(node, error):
 def pytest_terminal_summary(terminalreporter, config):
     tiers = [f"{count} {tier} ({TIERS[tier]})" for tier, count in config.stash[NOT_RUN].items() if count]
     terminalreporter.write_line("tests not in this run: " + (", ".join(tiers) or "none"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

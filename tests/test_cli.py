@@ -1,7 +1,6 @@
 """The command line: what it prints, what it writes, and how it refuses."""
 
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -13,21 +12,10 @@ import pytest
 
 from tabular import from_gymnasium, gridworld, save, soft_solve, solve, worlds
 from tabular.__main__ import main
+from tests.strict import strict
 
 ROOT = Path(__file__).parents[1]
 MAP = "gamma = 0.9\nslip = 0.2\n\nS.#\n..G\n"
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def strict(text):
-    """JSON without the extensions NaN and Infinity."""
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def run(*arguments, **options):

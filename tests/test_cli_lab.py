@@ -1,6 +1,5 @@
 """The lab on the command line: claims, verify, attack, certify."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,21 +11,10 @@ from tabular import lab
 from tabular.__main__ import main
 from tabular.claims import CLAIMS
 from tabular.lab.certificate import certify
+from tests.strict import strict
 
 ROOT = Path(__file__).parents[1]
 INSTANCE = {"gamma": 0.5, "P": [[[1]]], "r": [[1]], "P_hat": [[[1]]], "r_hat": [[0]]}
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def strict(text):
-    """JSON without the extensions NaN and Infinity."""
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 # claims

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tabular.arithmetic.ambiguous import Ambiguous
+from tabular.arithmetic.array import Array
 from tabular.arithmetic.partial import Partial, all, any, settled
 
 __all__ = [
@@ -74,11 +75,10 @@ WHOLE = 2**53
 inf = np.inf
 
 
-class Enclosed:
+class Enclosed(Array):
     """Real arrays known to lie within `rad` of `mid`; both float64 arrays of one shape."""
 
     __slots__ = ("mid", "rad")
-    __array_ufunc__ = None  # so that NumPy hands mixed operations to this class
 
     def __init__(self, mid, rad=None):
         self.mid = np.asarray(mid, dtype=float)
@@ -91,19 +91,9 @@ class Enclosed:
     def __repr__(self) -> str:
         return f"Enclosed({self.mid}, within {self.rad})"
 
-    def __array__(self, *_, **__):
-        raise TypeError(
-            "a NumPy function was called on an enclosed array, which would lose its error. Use the functions of "
-            "xp = x.__array_namespace__(), such as xp.max, xp.sum, xp.log, xp.where, xp.linalg.solve."
-        )
-
     @property
     def shape(self) -> tuple[int, ...]:
         return self.mid.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.mid.ndim
 
     @property
     def T(self) -> Enclosed:
@@ -131,20 +121,11 @@ class Enclosed:
         low, high = np.nextafter(self.mid - self.rad, -inf), np.nextafter(self.mid + self.rad, inf)
         return np.where(rounded, low, self.mid), np.where(rounded, high, self.mid)
 
-    def __len__(self) -> int:
-        return len(self.mid)
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
     def __getitem__(self, key) -> Enclosed:
         return Enclosed(self.mid[key], self.rad[key])
 
     def reshape(self, *shape) -> Enclosed:
         return Enclosed(self.mid.reshape(*shape), self.rad.reshape(*shape))
-
-    def __pos__(self) -> Enclosed:
-        return self
 
     def __neg__(self) -> Enclosed:
         return Enclosed(-self.mid, self.rad)
@@ -186,9 +167,6 @@ class Enclosed:
         inexact = (size + self.rad) > 0
         return Enclosed(mid, _up(rad, 2 * UNIT * abs(mid) + UNDERFLOW * inexact))
 
-    def __rtruediv__(self, other) -> Enclosed:
-        return asarray(other) / self
-
     def __pow__(self, n) -> Enclosed:
         """Powers 0, 1, 2, ... and the square root, n = 1 / 2."""
         if n == 0.5:
@@ -208,9 +186,6 @@ class Enclosed:
         lost = 1.0 if np.all(rad) else np.logical_or(size, self.rad) @ np.logical_or(other_size, other.rad)
         return Enclosed(self.mid @ other.mid, _up(rad, n * UNDERFLOW * lost))
 
-    def __rmatmul__(self, other) -> Enclosed:
-        return asarray(other) @ self
-
     # Comparisons: a plain mask where all entries are certain, else a Partial.
 
     def __lt__(self, other) -> Any:
@@ -224,29 +199,9 @@ class Enclosed:
     def __gt__(self, other) -> Any:
         return ~(self <= other)
 
-    def __ge__(self, other) -> Any:
-        return ~(self < other)
-
     def __eq__(self, other) -> Any:
         gap, margin = _gap(self, other)
         return settled((gap == 0) & (margin == 0), abs(gap) - margin > 0)
-
-    def __ne__(self, other) -> Any:
-        return ~(self == other)
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
-
-    def max(self, axis=None) -> Enclosed:
-        return max(self, axis=axis)
-
-    def min(self, axis=None) -> Enclosed:
-        return min(self, axis=axis)
-
-    def sum(self, axis=None) -> Enclosed:
-        return sum(self, axis=axis)
-
-    def argmax(self, axis=None) -> np.ndarray:
-        return argmax(self, axis=axis)
 
 
 def _up(rad, more) -> Any:

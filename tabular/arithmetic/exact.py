@@ -22,6 +22,7 @@ import numpy as np
 from flint import arb, arb_mat, fmpq, fmpq_mat
 
 from tabular.arithmetic.ambiguous import Ambiguous, Irrational
+from tabular.arithmetic.array import Array
 from tabular.arithmetic.partial import Partial, all, any, parts, settled
 
 __all__ = [
@@ -69,11 +70,10 @@ flint.ctx.prec = BITS
 inf = np.inf
 
 
-class Exact:
+class Exact(Array):
     """An array of `fmpq` or of `arb` (never both) in a NumPy object array."""
 
     __slots__ = ("a",)
-    __array_ufunc__ = None
 
     def __init__(self, a: np.ndarray):
         self.a = a
@@ -84,19 +84,9 @@ class Exact:
     def __repr__(self) -> str:
         return f"Exact({self.a})"
 
-    def __array__(self, *_, **__):
-        raise TypeError(
-            "a NumPy function was called on an exact array. Use the functions of xp = x.__array_namespace__(), such as "
-            "xp.max, xp.sum, xp.log, xp.where, xp.linalg.solve."
-        )
-
     @property
     def shape(self) -> tuple[int, ...]:
         return self.a.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.a.ndim
 
     @property
     def T(self) -> Exact:
@@ -111,20 +101,11 @@ class Exact:
         """Whether the numbers are rationals, not balls."""
         return self.a.size > 0 and isinstance(self.a.flat[0], fmpq)
 
-    def __len__(self) -> int:
-        return len(self.a)
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
     def __getitem__(self, key) -> Exact:
         return Exact(_array(self.a[key]))
 
     def reshape(self, *shape) -> Exact:
         return Exact(self.a.reshape(*shape))
-
-    def __pos__(self) -> Exact:
-        return self
 
     def __neg__(self) -> Exact:
         return Exact(_array(-self.a))
@@ -156,9 +137,6 @@ class Exact:
             raise Ambiguous("division by a number that is, or can't be told from, 0")
         return _both(np.true_divide, self, other)
 
-    def __rtruediv__(self, other) -> Exact:
-        return asarray(other) / self
-
     def __pow__(self, n) -> Exact:
         """Powers 0, 1, 2, ... and the square root, n = 1 / 2."""
         if n == 0.5:
@@ -169,9 +147,6 @@ class Exact:
 
     def __matmul__(self, other) -> Exact:
         return _both(_matmul, self, other)
-
-    def __rmatmul__(self, other) -> Exact:
-        return _both(_matmul, other, self)
 
     # Comparisons: always decided for rationals; for balls a plain mask where all entries are certain, else a Partial.
 
@@ -184,28 +159,8 @@ class Exact:
     def __gt__(self, other) -> Any:
         return _compare(_MORE, self, other)
 
-    def __ge__(self, other) -> Any:
-        return ~(self < other)
-
     def __eq__(self, other) -> Any:
         return _compare(_SAME, self, other)
-
-    def __ne__(self, other) -> Any:
-        return ~(self == other)
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
-
-    def max(self, axis=None) -> Exact:
-        return max(self, axis=axis)
-
-    def min(self, axis=None) -> Exact:
-        return min(self, axis=axis)
-
-    def sum(self, axis=None) -> Exact:
-        return sum(self, axis=axis)
-
-    def argmax(self, axis=None) -> np.ndarray:
-        return argmax(self, axis=axis)
 
 
 def rational(x) -> fmpq:

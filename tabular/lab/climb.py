@@ -22,8 +22,7 @@ STEPS, CHUNKS = 400, 10
 """Steps of Adam, and how often the loop comes back to move a progress bar and to hear Ctrl-C."""
 OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.3, STEPS), b2=0.99, eps=1e-30)
 KICK = 0.01
-"""Standard deviation of the step in place of one along a derivative that is no number. XLA may compute a maximum and the
-entries that it is compared with in two ways, with another rounding: then none is the largest, and 0 / 0 the derivative."""
+"""Standard deviation of the steps, all in one random direction, that a lane takes where it has no slope."""
 UNTRACEABLE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, jax.errors.UnexpectedTracerError)
 """What JAX raises where a statement's structure depends on the numbers."""
 
@@ -78,26 +77,25 @@ def _score(claim: Claim, theta, data):
 
 
 def _chunk(slopes: Callable, now: _Now, data, kicks) -> _Now:
-    """Some steps of Adam."""
+    """Some steps of Adam. A parameter whose derivative is no number stands still, unless they all have none."""
 
     def step(now, _):
         value, slope = slopes(now.theta, data)
         best = jax.tree.map(partial(_where, value > now.top), now.theta, now.best)
-        change, moments = OPTIMIZER.update(jax.tree.map(_down, slope), now.moments)
-        theta = jax.tree.map(_moved, now.theta, slope, change, kicks)
+        down = jax.tree.map(lambda g: -jnp.where(jnp.isfinite(g), g, 0.0), slope)
+        change, moments = OPTIMIZER.update(down, now.moments)
+        move = jax.tree.map(partial(_where, _is_flat(down)), kicks, change)
+        theta = jax.tree.map(lambda here, by: jnp.clip(here + by, -REACH, REACH), now.theta, move)
         return _Now(theta, moments, best, jnp.where(value > now.top, value, now.top)), None
 
     return lax.scan(step, now, length=STEPS // CHUNKS)[0]
 
 
-def _down(slope):
-    return -jnp.where(jnp.isfinite(slope), slope, 0.0)
+def _is_flat(slope):
+    """Which lanes have no slope at all."""
+    return jnp.all(jnp.stack([jnp.all(g.reshape(len(g), -1) == 0, axis=1) for g in jax.tree.leaves(slope)]), axis=0)
 
 
-def _moved(theta, slope, change, kick):
-    return jnp.clip(theta + jnp.where(jnp.isfinite(slope), change, kick), -REACH, REACH)
-
-
-def _where(better, new, old):
-    """For each lane its new array or its old one."""
-    return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+def _where(condition, new, old):
+    """For each lane one array or the other."""
+    return jnp.where(condition.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -23,6 +23,8 @@ from tabular.claims.claim import Claim, Instance, Sides
 
 AIMS = ((1e-6, 1e-6), (0.0, 1.0))
 """Margins and floors: the ratio, and the difference."""
+HINT = 1e-6
+"""Weight of the difference in every lane: between sides of opposite signs the first aim is flat, and this leads on."""
 PENALTY = 10.0
 """Weight of a hypothesis that an instance misses."""
 REACH = 20.0
@@ -102,6 +104,7 @@ def excess(sides: Sides, aim, xp):
     lhs, rhs = xp.asarray(sides.lhs), xp.asarray(sides.rhs)
     margin, floor = aim
     gap = abs(lhs - rhs) if sides.relation == "==" else lhs - rhs
-    share = (gap - margin) / (floor + abs(lhs) + abs(rhs))
+    size = abs(lhs) + abs(rhs)
+    share = (gap - margin) / (floor + size) + HINT * gap / (1 + size)
     shares = xp.reshape(xp.where(xp.isfinite(share), share, -1.0), (-1,))
     return shares[xp.argmax(shares)]

@@ -11,23 +11,12 @@ import pytest
 from tabular.claims import classics
 from tabular.claims.claim import Claim, equal
 from tabular.lab.outcome import EXCLUDED, HOLDS, VIOLATED, exact_outcome, outcome
+from tests.claims.instances import arrays, drawn, name
 
 CLAIMS = [value for value in vars(classics).values() if isinstance(value, Claim)]
 TRUE = [claim for claim in CLAIMS if not claim.control]
 SHARP = [claim for claim in CLAIMS if claim.sharp]
 FALSE = [claim for claim in CLAIMS if claim.control]
-
-
-def name(claim: Claim) -> str:
-    return claim.name
-
-
-def arrays(instance) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value, dtype=object) for name, value in instance.items()}
-
-
-def drawn(claim: Claim, n: int):
-    return [claim.draw(0, i) for i in range(n)]
 
 
 @pytest.mark.parametrize("claim", TRUE, ids=name)

@@ -9,21 +9,10 @@ from tabular.arithmetic import exact
 from tabular.claims import equivalence
 from tabular.claims.claim import Claim
 from tabular.lab.outcome import HOLDS, VIOLATED, exact_outcome, outcome
+from tests.claims.instances import arrays, drawn, name
 
 CLAIMS = [value for value in vars(equivalence).values() if isinstance(value, Claim)]
 TRUE = [claim for claim in CLAIMS if not claim.corrected]
-
-
-def name(claim: Claim) -> str:
-    return claim.name
-
-
-def arrays(instance) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value, dtype=object) for name, value in instance.items()}
-
-
-def drawn(claim: Claim, n: int):
-    return [claim.draw(0, i) for i in range(n)]
 
 
 @pytest.mark.parametrize("claim", TRUE, ids=name)

@@ -3,7 +3,7 @@
 from tabular import lab
 
 SOURCE = "a test"
-X = {"x": lab.Real((2,))}
+X = {"x": lab.Positive((2,))}
 
 
 @lab.claim("test.mean", "mean", source=SOURCE, fields=X, sharp=True)
@@ -21,7 +21,7 @@ def small_mean(x):
 @lab.claim("test.mean.branch", "branch", source=SOURCE, fields=X)
 def branching_mean(x):
     """The same with a branch that JAX can't trace."""
-    return small_mean.statement(x) if bool(x.x[0] > 0) else mean.statement(x)
+    return small_mean.statement(x) if bool(x.x[0] > x.x[1]) else mean.statement(x)
 
 
 @lab.claim("test.logarithm", "logarithm", source=SOURCE, fields={"u": lab.Positive()}, equality={"u": 1})
