@@ -71,6 +71,7 @@ fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figure
 theorems: $(READY)  ## docs/theorems.md: every claim checked and attacked (most of an hour on two cores)
 	$(ENV) -m tabular reproduce lab-board --out results
 	$(ENV) -m tabular.studies.theorems results docs
+	mkdir -p docs/images && cp results/lab-board.png docs/images/
 
 clean:  ## remove .venv and everything else that was made
 	rm -rf .venv results docs/_build .pytest_cache .ruff_cache .hypothesis

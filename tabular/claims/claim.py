@@ -118,6 +118,11 @@ class Claim:
         return self.name.split(".")[0]
 
     @property
+    def doubted(self) -> bool:
+        """Whether it is here because it fails: a negative control, or a printed form that has a corrected one."""
+        return self.control or bool(self.corrected)
+
+    @property
     def text(self) -> str:
         """The statement in words, from its docstring."""
         return self.statement.__doc__ or ""

@@ -86,7 +86,7 @@ def board(*, quick: bool = False, progress: bool = False, partial=None) -> Recor
 def _instances(claim: Claim, quick: bool) -> int:
     if quick:
         return QUICK_INSTANCES
-    return CONTROL_INSTANCES if claim.control or claim.corrected or claim.outside else INSTANCES
+    return CONTROL_INSTANCES if claim.doubted else INSTANCES
 
 
 def checked(name: str, n: int) -> list[Row]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from tabular.claims import CLAIMS
 from tabular.claims.claim import Claim
-from tabular.lab.verdict import CERTIFIED, HOLDS
+from tabular.lab.verdict import HOLDS
 from tabular.output import write_all
 
 TITLES = {
@@ -89,11 +89,7 @@ def _section(claim: Claim, row: Mapping[str, str]) -> str:
     if claim.sharp:
         lines.append("Said to be attained.")
     if claim.corrected:
-        lines.append(
-            f"What holds instead: {_link(claim.corrected)}."
-            if row["status"] == CERTIFIED
-            else f"Sharper: {_link(claim.corrected)}."
-        )
+        lines.append(f"What holds instead: {_link(claim.corrected)}.")
     if row["status"] != HOLDS and row["worst"] != "null":
         lines += ["", *_instance(json.loads(row["worst"]))]
     return "\n".join([*lines, ""])
