@@ -13,7 +13,7 @@ import inspect
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,13 @@ negative controls are false on purpose, and a lab that didn't refute them would 
 """
 
 
-def page(rows: Sequence[Mapping[str, str]], instances: int, fewer: int) -> str:
-    """The page in Markdown, from the rows of lab-board.csv as text.
+def page(rows: Sequence[Mapping[str, str]], certified: Set[str], settings: Mapping[str, Any]) -> str:
+    """The page in Markdown.
+
+    Args:
+      rows: of lab-board.csv, as text.
+      certified: names of the claims that have a certificate.
+      settings: of the study.
 
     Raises:
       ValueError if a claim of the lab has no row, or a row no claim.
@@ -61,11 +66,12 @@ def page(rows: Sequence[Mapping[str, str]], instances: int, fewer: int) -> str:
         raise ValueError(f"lab-board.csv and the claims differ in {', '.join(odd)}. Run tabular reproduce lab-board.")
     states = [row["status"] for row in rows]
     tally = ", ".join(f"{states.count(status)} {status}" for status in dict.fromkeys(states))
-    parts = [HEAD.format(instances=instances, fewer=fewer, count=len(rows), tally=tally)]
+    numbers = settings["instances"], settings["instances_where_expected_to_fail"]
+    parts = [HEAD.format(instances=numbers[0], fewer=numbers[1], count=len(rows), tally=tally)]
     for paper, title in TITLES.items():
         claims = [claim for claim in CLAIMS if claim.paper == paper]
         parts += [f"## {title}\n", _overview(claims, by_name)]
-        parts += [_section(claim, by_name[claim.name]) for claim in claims]
+        parts += [_section(claim, by_name[claim.name], claim.name in certified) for claim in claims]
     return "\n".join(parts)
 
 
@@ -78,7 +84,7 @@ def _overview(claims: list[Claim], rows: Mapping[str, Mapping[str, str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _section(claim: Claim, row: Mapping[str, str]) -> str:
+def _section(claim: Claim, row: Mapping[str, str], certified: bool) -> str:
     """One claim: statement, derivation, verdict with its numbers, counterexample and certificate."""
     lines = [f"({claim.name})=", f"### {claim.name}", "", f"{claim.id}; {claim.source}.", ""]
     lines += [inspect.cleandoc(claim.text), "", f"**{_sentence(row['status'])}.** {_numbers(row)}"]
@@ -90,6 +96,9 @@ def _section(claim: Claim, row: Mapping[str, str]) -> str:
         lines.append("Said to be attained.")
     if claim.corrected:
         lines.append(f"What holds instead: {_link(claim.corrected)}.")
+    if certified:
+        what = "an instance of equality" if row["status"] == HOLDS else "the counterexample"
+        lines.append(f"Certificate of {what}: [{claim.name}.json](certificates/{claim.name}.json).")
     if row["status"] != HOLDS and row["worst"] != "null":
         lines += ["", *_instance(json.loads(row["worst"]))]
     return "\n".join([*lines, ""])
@@ -143,7 +152,7 @@ def main(results: str, docs: str) -> None:
     for folder in ("records", "certificates"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     files: dict[Path, str | bytes] = {
-        out / "theorems.md": page(rows, settings["instances"], settings["instances_where_expected_to_fail"]),
+        out / "theorems.md": page(rows, {row["claim"] for row in certificates}, settings),
         out / "records/lab-board.csv": (found / "lab-board.csv").read_bytes(),
         out / "records/lab-board.json": (found / "lab-board.json").read_bytes(),
     }
