@@ -29,7 +29,7 @@ def test_theorems_page_refuses_records_of_other_claims():
 
 
 def test_every_claim_reached_its_verdict():
-    """What is here because it fails is refuted, with a certificate; all else holds on 10,000 instances, and attacked."""
+    """What is here because it fails is refuted, with a certificate; all else holds on 10,000, and attacked."""
     certified = {path.stem for path in CERTIFICATES}
     for row in rows():
         claim = find(row["claim"])
