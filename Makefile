@@ -65,8 +65,7 @@ images: $(READY)  ## the README's pictures (the mismatch map takes 20 minutes on
 
 fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figures
 	$(ENV) -m tabular reproduce papers --out results
-	mkdir -p docs/records && cp results/*.json docs/records/
-	$(ENV) -m tabular.studies.fidelity docs/records docs/fidelity.md
+	$(ENV) -m tabular.studies.fidelity results docs
 
 theorems: $(READY)  ## docs/theorems.md: every claim checked and attacked (most of an hour on two cores)
 	$(ENV) -m tabular reproduce lab-board --out results

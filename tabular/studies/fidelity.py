@@ -1,6 +1,6 @@
 """The page docs/fidelity.md: how near each study comes to what was published, from the records' own JSON files.
 
-python -m tabular.studies.fidelity docs/records docs/fidelity.md
+python -m tabular.studies.fidelity results docs
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tabular.output import write_all
 from tabular.studies import STUDIES, Study
 
 HEAD = """# Fidelity
@@ -77,10 +78,14 @@ def _digits(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.7g}"
 
 
-def main(records: str, out: str) -> None:
-    """Read the JSON files of a folder and write the page."""
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(records).glob("*.json"))}
-    Path(out).write_text(page(found), encoding="utf-8")
+def main(results: str, docs: str) -> None:
+    """Copy the JSON files of the published figures to docs/records, and write the page."""
+    found = {study.name: Path(results) / f"{study.name}.json" for study in STUDIES if study.group == "papers"}
+    texts = {name: path.read_text(encoding="utf-8").strip() for name, path in found.items() if path.exists()}
+    (Path(docs) / "records").mkdir(parents=True, exist_ok=True)
+    files = {Path(docs) / f"records/{name}.json": text for name, text in texts.items()}
+    records = {name: json.loads(text) for name, text in texts.items()}
+    write_all({**files, Path(docs) / "fidelity.md": page(records).strip()})
 
 
 if __name__ == "__main__":

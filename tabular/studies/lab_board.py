@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -147,12 +148,17 @@ def draw_board(record: Record) -> Figure:
     longest = max(sum(len(by_paper[paper]) + 2 for paper in papers) for papers in COLUMNS)
     for ax, papers in zip(figure.subplots(1, len(COLUMNS)), COLUMNS, strict=True):
         _draw_column(ax, {paper: by_paper[paper] for paper in papers}, longest)
-    counts = {status: sum(row["status"] == status for row in record.rows) for status in LOOKS}
-    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    words = ", ".join(f"{count} {status}" for status, count in tally(row["status"] for row in record.rows).items())
     title = {"t": QUICK, "color": "#b00020"} if record.quick else {"t": f"{len(record.rows)} claims: {words}"}
     figure.suptitle(fontsize=14, **title)
     figure.supxlabel("largest lhs / rhs found (logarithmic above 1); no bar where there is no ratio", fontsize=10)
     return figure
+
+
+def tally(statuses: Iterable[str]) -> dict[str, int]:
+    """How many there are of each status, worded for a sentence about claims."""
+    counts = Counter("hold on all tested" if status == HOLDS else status for status in statuses)
+    return dict(counts.most_common())
 
 
 def _draw_column(ax: Axes, papers: Mapping[str, list[Mapping[str, Any]]], longest: int) -> None:

@@ -21,6 +21,7 @@ from tabular.claims import CLAIMS
 from tabular.claims.claim import Claim
 from tabular.lab.verdict import HOLDS
 from tabular.output import write_all
+from tabular.studies.lab_board import tally
 
 TITLES = {
     "omd": "OMD (Nikishin et al. 2021)",
@@ -64,10 +65,9 @@ def page(rows: Sequence[Mapping[str, str]], certified: Set[str], settings: Mappi
     if set(by_name) != known:
         odd = sorted(set(by_name) ^ known)
         raise ValueError(f"lab-board.csv and the claims differ in {', '.join(odd)}. Run tabular reproduce lab-board.")
-    states = [row["status"] for row in rows]
-    tally = ", ".join(f"{states.count(status)} {status}" for status in dict.fromkeys(states))
+    counts = ", ".join(f"{count} {status}" for status, count in tally(row["status"] for row in rows).items())
     numbers = settings["instances"], settings["instances_where_expected_to_fail"]
-    parts = [HEAD.format(instances=numbers[0], fewer=numbers[1], count=len(rows), tally=tally)]
+    parts = [HEAD.format(instances=numbers[0], fewer=numbers[1], count=len(rows), tally=counts)]
     for paper, title in TITLES.items():
         claims = [claim for claim in CLAIMS if claim.paper == paper]
         parts += [f"## {title}\n", _overview(claims, by_name)]
