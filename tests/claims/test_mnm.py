@@ -111,13 +111,11 @@ def test_counterexample_is_certain(id):
     assert found.status == VIOLATED and found.slack < -1e-3 and found.radius < 1e-40
 
 
-@pytest.mark.parametrize("id", COUNTEREXAMPLES)
+@pytest.mark.parametrize("id", sorted(set(COUNTEREXAMPLES) - {"M13x"}))
 def test_corrected_form_holds_at_the_counterexample(id):
-    """Where the corrected form is about the same fields, give or take those that are defined here."""
+    """Of M13x, which is about one special model, the corrected form has other fields."""
     claim = next(other for other in CLAIMS.values() if other.name == CLAIMS[id].corrected)
     values = {**COUNTEREXAMPLES[id], "q": COUNTEREXAMPLES[id].get("q", COUNTEREXAMPLES[id].get("P"))}
-    if not set(claim.fields) <= set(values):
-        pytest.skip(f"{claim.name} has other fields")
     found = exact_outcome(claim, fractions({name: values[name] for name in claim.fields}))
     assert found.status in (HOLDS, EXCLUDED)
 
