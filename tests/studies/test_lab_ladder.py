@@ -1,6 +1,7 @@
 """The picture of MnM's ladder of bounds: closed forms on a start with two branches."""
 
 import math
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -15,7 +16,7 @@ def record() -> Record:
     return study.mnm_ladder(quick=True)
 
 
-def at(reward: float, model: str) -> dict:
+def at(reward: float, model: str) -> Mapping[str, float]:
     (row,) = [row for row in record().tables["argmax"] if row["r0"] == reward and row["model"] == model]
     return row
 
