@@ -61,10 +61,10 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
   const live = h("div", { class: "unseen", "aria-live": "polite" });
   const node = h("div", { class: "board", tabindex: 0, role: "application", "aria-label": label }, canvas, svg, live);
   const hatching = `url(#${hatch.id})`;
-  let [picture, tiles, shape, cell, down] = [null, [], "", [0, 0], false];
+  let [picture, tiles, shape, cell, down, width] = [null, [], "", [0, 0], false, 480];
 
   const keyOf = ([row, column]) => row * picture.columns + column;
-  const pixels = () => (node.clientWidth || 480) / picture.columns;
+  const pixels = () => width / picture.columns;
   const small = () => Math.max(picture.rows, picture.columns) <= SVG_UP_TO;
 
   function draw(next) {
@@ -348,7 +348,10 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     trails.forEach((trail) => trail.setAttribute("points", ""));
   }
 
-  const observer = new ResizeObserver(() => picture && draw(picture));
+  const observer = new ResizeObserver(([entry]) => {
+    width = entry.contentRect.width || 480;
+    if (picture) draw(picture);
+  });
   observer.observe(node);
   return { node, draw, select, walk, rest, keyOf, get cell() { return cell; }, close: () => observer.disconnect() };
 }

@@ -40,6 +40,16 @@ const ICONS = {
 };
 const icon = (name) => g("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, g("path", { d: ICONS[name] }));
 
+// f, called only when its arguments differ from those of the last call: what stays costs no style and no layout.
+function once(f) {
+  let last = null;
+  return (...values) => {
+    const key = JSON.stringify(values);
+    if (key !== last) f(...values);
+    last = key;
+  };
+}
+
 // Numbers
 
 const MINUS = "\u2212";
@@ -112,13 +122,13 @@ function legend() {
   const bar = h("div", { class: "bar" });
   const [low, high, name] = [h("span"), h("span"), h("span", { class: "number" })];
   const node = h("div", { class: "legend", role: "img" }, name, low, bar, high);
-  const draw = (range, label) => {
+  const draw = once((range, label) => {
     const table = colours(range.signed ? "sign" : "viridis");
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => table[i].css);
     bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
     [name.textContent, low.textContent, high.textContent] = [label, precise(range.low, 3), precise(range.high, 3)];
     node.setAttribute("aria-label", `Colours of ${label} from ${precise(range.low, 3)} to ${precise(range.high, 3)}`);
-  };
+  });
   return { node, draw };
 }
 
@@ -264,12 +274,13 @@ class UI {
     const buttons = presets.map(([name, preset]) =>
       h("button", { type: "button", "data-preset": name, "aria-pressed": "false", text: preset.title,
         onclick: () => this.do("preset", { name }) }));
-    this.updates.push((scene) => {
-      buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.preset === scene.preset)));
-      const preset = this.spec.presets[scene.preset];
+    const teach = once((name) => {
+      buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.preset === name)));
+      const preset = this.spec.presets[name];
       this.lesson.hidden = !preset;
       if (preset) this.lesson.replaceChildren(preset.teaches + " ", h("span", { class: "task", text: preset.task }));
     });
+    this.updates.push((scene) => teach(scene.preset));
     return h("div", { class: "chips", role: "group", "aria-label": "Presets" }, ...buttons);
   }
 
@@ -296,11 +307,13 @@ class UI {
     const build = { slider: sliderControl, choice: choiceControl, toggle: toggleControl }[each.kind];
     const { node, update } = build(each, (value) => this.set(each.name, value));
     node.dataset.control = each.name;
-    this.updates.push(() => {
-      const reason = this.model.get("disabled")[each.name];
+    const enable = once((reason) => {
       node.classList.toggle("off", Boolean(reason));
       node.title = reason || each.hint;
       node.querySelectorAll("input, button").forEach((part) => (part.disabled = Boolean(reason)));
+    });
+    this.updates.push(() => {
+      enable(this.model.get("disabled")[each.name]);
       if (!(this.bridge.busy && node.contains(document.activeElement))) update(this.values[each.name]);
     });
     return node;
@@ -336,6 +349,7 @@ function textField(attributes, send) {
 function sliderControl(each, send) {
   const id = `mdpscope-${++count}`;
   const digits = (String(each.step).split(".")[1] || "").length;
+  let written = "";
   const range = h("input", { type: "range", id, min: each.low, max: each.high, step: each.step });
   const number = textField({ inputmode: "decimal", "aria-label": each.label }, (text) => {
     const typed = Number(text.replace(MINUS, "-").replace(",", "."));
@@ -343,7 +357,8 @@ function sliderControl(each, send) {
   });
   const part = (value) => range.style.setProperty("--part", `${(100 * (value - range.min)) / (range.max - range.min || 1)}%`);
   const write = (value) => {
-    number.value = fixed(value, Number(value.toFixed(digits)) === value ? digits : 4) + (each.unit ? ` ${each.unit}` : "");
+    written = fixed(value, Number(value.toFixed(digits)) === value ? digits : 4) + (each.unit ? ` ${each.unit}` : "");
+    number.value = written;
     part(value);
   };
   range.addEventListener("input", () => {
@@ -351,6 +366,7 @@ function sliderControl(each, send) {
     send(Number(range.value));
   });
   const update = (value) => {
+    if (Number(range.value) === value && number.value === written) return part(value);
     range.value = value;
     write(value);
   };
@@ -497,7 +513,6 @@ function makeChart(ui, { label, height = 132, onseek, describe }) {
   }
 
   function paint() {
-    width = svg.clientWidth || 400;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren();
     if (!state) return;
@@ -534,7 +549,10 @@ function makeChart(ui, { label, height = 132, onseek, describe }) {
   });
   svg.addEventListener("pointerdown", (event) => state && onseek(nearest(event)));
   svg.addEventListener("pointerleave", () => ui.tip());
-  const observer = new ResizeObserver(() => state && paint());
+  const observer = new ResizeObserver(([entry]) => {
+    width = entry.contentRect.width || 400;
+    if (state) paint();
+  });
   observer.observe(svg);
 
   function mark(k) {

@@ -134,9 +134,10 @@ function mount(ui) {
   function agentPanel() {
     const walk = scene.walk;
     if (!walk) {
+      if (walked === "") return;
       board.rest();
       walkText.replaceChildren("Follows the policy shown, from a start.");
-      walked = null;
+      walked = "";
       return;
     }
     const returns = walk.returns;

@@ -61,7 +61,9 @@ PLAY = """async (player) => {
 
 def main() -> None:
     """Measure, and print a line for each."""
-    print(f"{'what':52} {'median':>9} {'p90':>9} {'bar':>9}")
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    print(f"{cores} cores, on which {load:.1f} processes ran on average in the last minute before this began")
+    print(f"{'what':52} {'least':>9} {'median':>9} {'p90':>9} {'bar':>9}")
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as jupyter:
         for side, bar in SIZES.items():
             with jupyter.notebook(SOURCE.format(side)) as page:
@@ -109,9 +111,9 @@ def delays(explorer, act) -> list[float]:
 
 
 def report(name: str, found: list[float], bar: float) -> None:
-    """A line: median, 90th percentile, and what the median may be."""
-    tenth = statistics.quantiles(found, n=10)[-1]
-    print(f"{name:52} {statistics.median(found):6.1f} ms {tenth:6.1f} ms {bar:6.0f} ms", flush=True)
+    """A line: least, median, 90th percentile, and what the median may be."""
+    shown = (min(found), statistics.median(found), statistics.quantiles(found, n=10)[-1], bar)
+    print(f"{name:52} " + " ".join(f"{value:6.1f} ms" for value in shown), flush=True)
 
 
 def play(explorer, side: int) -> None:
@@ -120,7 +122,8 @@ def play(explorer, side: int) -> None:
         frames(explorer)
         explorer.locator("select").select_option(speed)
         rate = explorer.locator(".player").evaluate(PLAY)
-        print(f"{f'{side} x {side}: playing stored sweeps at {speed}':52} {rate:5.1f} / s {'':9} {PICTURES:5.0f} / s")
+        name = f"{side} x {side}: playing stored sweeps at {speed}"
+        print(f"{name:52} {'':9} {rate:5.1f} / s {'':9} {PICTURES:5.0f} / s", flush=True)
 
 
 if __name__ == "__main__":
