@@ -80,7 +80,7 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     const { rows, columns } = picture;
     svg.setAttribute("viewBox", `0 0 ${columns * UNIT} ${rows * UNIT}`);
     node.style.aspectRatio = `${columns} / ${rows}`;
-    node.style.maxWidth = `${Math.min(560, (560 * columns) / rows, 92 * columns)}px`;
+    node.style.maxWidth = `${Math.min(560, (560 * columns) / rows, 104 * columns)}px`;
     node.dataset.painter = small() ? "svg" : "canvas";
     canvas.style.display = small() ? "none" : "block";
     tiles = [];

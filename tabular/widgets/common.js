@@ -349,7 +349,7 @@ function textField(attributes, send) {
 function sliderControl(each, send) {
   const id = `mdpscope-${++count}`;
   const digits = (String(each.step).split(".")[1] || "").length;
-  let written = "";
+  let written = null;
   const range = h("input", { type: "range", id, min: each.low, max: each.high, step: each.step });
   const number = textField({ inputmode: "decimal", "aria-label": each.label }, (text) => {
     const typed = Number(text.replace(MINUS, "-").replace(",", "."));

@@ -342,9 +342,9 @@ class GridworldExplorer(Explorer):
         return "".join(next((mark for mark, where in marks.items() if cell in where), ".") for cell in cells)
 
     def _answer(self) -> str:
-        if self._hand:
-            return self.run.stop
         found = self.solution
+        if self._hand:
+            return f"Reached by hand: up to {abs(self.V - found.V).max():.2g} away from V*"
         star = "V*" if self.alpha == 0 else "soft V*"
         return (
             f"{star} solved exactly: certified error {found.error:.1e}, {found.iterations} iterations of {found.method}"

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 MAP = "S....\n.##..\n.#..G"
 ROWS, COLUMNS = 3, 5
 GAMMA, SLIP = 0.9, 0.2
+SHOWN = {"gamma": "0.90", "slip": "0.20", "step_reward": "0.00", "alpha": "0.000", "reward": "0.00"}
 SOURCE = f"""from tabular.widgets import GridworldExplorer
 explorer = GridworldExplorer({MAP!r}, gamma={GAMMA}, slip={SLIP})
 explorer"""
@@ -49,6 +50,8 @@ def explorer(jupyter, page):
 def test_first_picture_shows_the_exact_values(explorer, shots):
     close(values(explorer), exact())
     assert cell(explorer, 0, 0).locator("text").first.text_content() == f"{exact()[0]:.3f}"
+    shown = {name: explorer.locator(f"[data-control={name}] input[type=text]").input_value() for name in SHOWN}
+    assert shown == SHOWN
     frames(explorer)
     explorer.screenshot(path=shots / "gridworld.png")
 
