@@ -46,6 +46,21 @@ function arrows(pi, moves, at, count, reach, lift) {
   return shapes;
 }
 
+// The same as the path of a drawing; most states of a board share a few, so they are kept.
+const PATHS = new Map();
+
+function arrowPath(pi, moves, at, count, reach, lift) {
+  let key = `${moves} ${reach}`;
+  for (let a = 0; a < count; a++) key += ` ${Math.round(1000 * pi[at + a])}`;
+  if (!PATHS.has(key)) {
+    if (PATHS.size > 5000) PATHS.clear();
+    const point = ([x, y]) => `${((x + 0.5) * UNIT).toFixed(1)} ${((y + 0.5) * UNIT).toFixed(1)}`;
+    const shapes = arrows(pi, moves, at, count, reach, lift);
+    PATHS.set(key, shapes.map((points) => `M${points.map(point).join("L")}Z`).join(""));
+  }
+  return PATHS.get(key);
+}
+
 // A picture is { rows, columns, kinds, rewards, state, stuck, moves, V, Q, pi, range, view, showArrows, showNumbers }.
 // onpick(cell, phase, event) follows the pointer, onkey(event, cell) the keys, describe(cell) fills the tooltip.
 function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
@@ -146,8 +161,8 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
       put(each, "value", "fill", ink);
       put(each, "value", "font-size", fine.toFixed(1));
       const drawn = picture.showArrows && s >= 0 && !wall && !stuck && !triangles;
-      const shapes = drawn ? arrows(picture.pi, picture.moves, s * A, A, written ? 0.5 : 0.68, written ? 0.13 : 0) : [];
-      put(each, "arrow", "d", shapes.map((points) => `M${points.map(([x, y]) => `${((x + 0.5) * UNIT).toFixed(1)} ${((y + 0.5) * UNIT).toFixed(1)}`).join("L")}Z`).join(""));
+      const path = drawn ? arrowPath(picture.pi, picture.moves, s * A, A, written ? 0.5 : 0.68, written ? 0.13 : 0) : "";
+      put(each, "arrow", "d", path);
       put(each, "arrow", "fill", ink);
       marks(each, { kind, stuck, wall, reward, ink, fill });
     });

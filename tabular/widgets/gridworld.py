@@ -107,7 +107,7 @@ class GridworldExplorer(Explorer):
         self._walks: list[float] = []
         self._path: dict[str, Any] | None = None
         self._random = np.random.default_rng(seed)
-        self._warm: Solution | None = None
+        self._warm: tuple[tuple, Solution] | None = None
         super().__init__()
         if mdp is not None:
             self.show(mdp)
@@ -134,10 +134,20 @@ class GridworldExplorer(Explorer):
     @cached_property
     def solution(self) -> Solution:
         """Its optimal values, or soft-optimal ones at a temperature above 0, with a certified error."""
-        start = self._warm if self._warm is not None and self._warm.Q.shape == self.mdp.r.shape else None
+        start = self._start()
         found = soft_solve(self.mdp, self.alpha, start=start) if self.alpha > 0 else solve(self.mdp, start=start)
-        self._warm = found
+        self._warm = (self.mdp.grid.cells, found)  # type: ignore[union-attr]
         return found
+
+    def _start(self) -> Solution | np.ndarray | None:
+        """The last answer, to start from: as it is, or cell by cell where the map has changed."""
+        if self._warm is None:
+            return None
+        cells, last = self._warm
+        if last.Q.shape == self.mdp.r.shape:
+            return last
+        values = dict(zip(cells, last.V, strict=True))
+        return np.array([values.get(cell, 0.0) for cell in self.mdp.grid.cells])  # type: ignore[union-attr]
 
     @cached_property
     def run(self) -> Run:
