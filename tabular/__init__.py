@@ -27,7 +27,20 @@ from tabular.sources import from_functions, from_gymnasium
 from tabular.worlds import gridworld
 
 if TYPE_CHECKING:
-    from tabular import agents, arithmetic, claims, device, expansion, fitting, lab, models, objectives, plot, studies
+    from tabular import (
+        agents,
+        arithmetic,
+        claims,
+        device,
+        expansion,
+        fitting,
+        lab,
+        models,
+        objectives,
+        plot,
+        studies,
+        widgets,
+    )
     from tabular.fitting import Fit, fit
     from tabular.models import aliased_blocks, custom, low_rank, softmax_table, successor_features
     from tabular.objectives import itervaml, mle, mnm, omd, paml, vagram, value_weighted_mle, vaml, vep, vmbpo
@@ -44,6 +57,7 @@ _ROOMS = (
     "objectives",
     "plot",
     "studies",
+    "widgets",
 )
 _NAMES = {
     "Fit": "fitting",
@@ -119,6 +133,7 @@ __all__ = [
     "vaml",
     "vep",
     "vmbpo",
+    "widgets",
     "with_changes",
     "worlds",
 ]

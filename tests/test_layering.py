@@ -43,6 +43,7 @@ ROOMS = [
     "lab",
     "plot",
     "studies",
+    "widgets",
     "commands",
     "__main__",
 ]
@@ -118,7 +119,7 @@ def test_layering_tabular_imports_neither_deep_nor_relatively(path):
 
 
 def test_layering_importing_tabular_loads_only_the_host_engine():
-    heavy = ["jax", "optax", "matplotlib", "gymnasium", "ipywidgets", "equinox"]
+    heavy = ["jax", "optax", "matplotlib", "gymnasium", "ipywidgets", "anywidget", "equinox"]
     program = f"import sys, tabular; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

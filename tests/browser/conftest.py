@@ -1,0 +1,34 @@
+"""One JupyterLab and one browser for all tests; screenshots for a person to look at."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.browser.lab import CHROMIUM, ROOT, lab
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots go."""
+    folder = Path(os.environ.get("SCREENSHOTS", ROOT / "results" / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory):
+    pytest.importorskip("playwright")
+    if not shutil.which(CHROMIUM):
+        pytest.fail(f"there is no {CHROMIUM}. Install chromium, or name it in the environment variable CHROMIUM.")
+    with lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture
+def jupyter(laboratory):
+    """The laboratory; afterwards, no module of ours may have complained."""
+    laboratory.faults.clear()
+    yield laboratory
+    assert laboratory.faults == []
