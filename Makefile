@@ -60,9 +60,13 @@ bench: $(READY)  ## speed against quantecon and mdpsolver; of figures, lab and e
 docs: $(READY)  ## the documentation, into docs/_build/html
 	$(ENV) -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
 
-images: $(READY)  ## the README's pictures (the mismatch map takes 20 minutes on two cores)
-	$(ENV) -m tabular reproduce omd-fig2 mismatch-map --out results
-	mkdir -p docs/images && cp results/omd-fig2.png results/mismatch-map.png docs/images/
+PICTURES := omd-fig2 omd-fig3 lab-simulation lab-residual mismatch-map
+
+images: $(READY)  ## pictures of README and docs (the mismatch map takes 20 minutes on two cores)
+	mkdir -p docs/images
+	$(ENV) -m tabular.studies.animation docs/images/learning.gif
+	$(ENV) -m tabular reproduce $(PICTURES) --out results
+	cp $(PICTURES:%=results/%.png) docs/images/
 
 fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figures
 	$(ENV) -m tabular reproduce papers --out results
