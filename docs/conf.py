@@ -12,6 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
+from docutils import nodes  # noqa: E402
 from equations import block_latex, is_equation  # noqa: E402
 
 project = "mdpscope"
@@ -38,6 +39,7 @@ MATHJAX = Path(_PACKAGE.submodule_search_locations[0]) / "static/mathjax/tex-svg
 
 mathjax_path = MATHJAX.name
 mathjax3_config = {
+    "tex": {"inlineMath": [["$", "$"], ["\\(", "\\)"]]},
     "svg": {"displayAlign": "left", "displayIndent": "1em"},
     "options": {"enableMenu": False},  # its dictionaries would be fetched from the network
 }
@@ -101,6 +103,15 @@ def _fenced(match: re.Match) -> str:
     return f"```{{math}}\n{block_latex(block)}\n```\n" if is_equation(block) else block
 
 
+def render_folded(app, doctree):
+    """Let MathJax look into what the notebooks fold away, which is HTML as it stands."""
+    for node in doctree.findall(nodes.raw):
+        if "<details>" in node.astext():
+            node.children = [nodes.Text(node.astext().replace("<details>", '<details class="mathjax_process">'))]
+            node.rawsource = node.astext()
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", keep_as_written, priority=400)  # before napoleon
     app.connect("source-read", render_claims)
+    app.connect("doctree-read", render_folded)

@@ -72,13 +72,16 @@ class _Reader:
         before, kind, token = self.text[: self.at], match.lastgroup, match.group()
         self.at = match.end()
         if kind == "gap":
-            return r"\qquad" if len(token) > 2 and self.at < len(self.text) else ""
+            return r"\qquad" if len(token) > 2 and self.at < len(self.text) and not self._at_relation() else ""
         if kind == "code":
             return rf"\mathtt{{{token[1:-1].replace('_', chr(92) + '_')}}}"
         if kind == "number":
             whole, _, power = token.partition("e")
             return whole if not power else ("" if whole == "1" else rf"{whole} \cdot ") + f"10^{{{power}}}"
         return self._name(token) if kind == "name" else self._symbol(token, before)
+
+    def _at_relation(self) -> bool:
+        return self.text.startswith(("=", "<=", ">=", "<-", "~ "), self.at)
 
     def _symbol(self, token: str, before: str) -> str:
         after = self.text[self.at : self.at + 1]
@@ -117,7 +120,7 @@ class _Reader:
         elif accent:
             symbol = rf"\{accent}{{{symbol}}}"
         elif symbol.startswith(r"\text") and len(under[0]) > 1:  # a name of two words
-            return rf"\text{{{base}\_{under[0]}}}"
+            return rf"\mathrm{{{base}\_{under[0]}}}"
         while self.text[self.at : self.at + 1] == "'":
             symbol, self.at = symbol + "'", self.at + 1
         star = re.compile(r"\*(?! *[\w(])|\*(?=_)|\*(?=\()|\* (?=[-+<>=|])").match(self.text, self.at)
@@ -131,7 +134,7 @@ class _Reader:
     def _base(self, base: str) -> str:
         if base in GREEK:
             return GREEK[base]
-        if base in LIMITS:
+        if base in LIMITS and not self.text.startswith((" of ", " over "), self.at):
             return LIMITS[base]
         if base == "E":
             return r"\mathbb{E}"

@@ -166,7 +166,7 @@ assert _SPEC is not None and _SPEC.loader is not None
 equations = module_from_spec(_SPEC)
 _SPEC.loader.exec_module(equations)
 
-LAYOUT = r"\\\\|\\(?:text|operatorname|mathbb|mathtt|qquad|begin\{aligned\}|end\{aligned\}|[,|{}])"
+LAYOUT = r"\\\\|\\(?:text|operatorname|mathbb|mathtt|mathrm|qquad|begin\{aligned\}|end\{aligned\}|[,|{}_])"
 BACK = {"varepsilon": "eps", "infty": "inf", "nabla": "grad"}
 SIGNS = {"leq", "geq", "neq", "to", "leftarrow", "sim", "propto", "cdot", "dots", "langle", "rangle"}
 
@@ -200,6 +200,9 @@ def symbols(latex: str) -> str:
         ("KL(p(.|s, a) || q)", r"\operatorname{KL}(p(\cdot|s, a) \,\|\, q)"),
         ("sqrt(2 S A KL) h, h = 1e-20", r"\sqrt{2 S A \operatorname{KL}} h, h = 10^{-20}"),
         ("|TV - V*| for all s", r"|TV - V^{*}| \text{ for all } s"),
+        ("P = sum of p over s", r"P = \text{ sum of } p \text{ over } s"),
+        ("expect(V)[s]     = sum_t' V", r"\text{expect}(V)[s] = \sum_{t'} V"),
+        ("expect_adjoint(mu)", r"\mathrm{expect\_adjoint}(\mu)"),
         ("TV(pi, pi_d) p * q", r"\operatorname{TV}(\pi, \pi_{d}) p \cdot q"),
     ],
 )

@@ -33,37 +33,7 @@ from tabular.studies.record import to_csv
 from tabular.worlds import maze10
 
 ALPHA = 0.1
-STEPS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    12,
-    14,
-    16,
-    18,
-    20,
-    23,
-    26,
-    30,
-    35,
-    40,
-    50,
-    60,
-    80,
-    100,
-    130,
-    160,
-    200,
-    250,
-    300,
-)
+STEPS = (*range(1, 11), *range(12, 21, 2), 23, 26, 30, 35, 40, 50, 60, 80, 100, 130, 160, 200, 250, 300)
 METHODS = {"maximum likelihood": mle(alpha=ALPHA), "OMD": omd(alpha=ALPHA, anneal=1200.0)}
 INK = {"maximum likelihood": "#0072b2", "OMD": "#d55e00"}
 PICTURE, LAST = 140, 2500
