@@ -67,6 +67,7 @@ images: $(READY)  ## pictures of README and docs (the mismatch map takes 20 minu
 	$(ENV) -m tabular.studies.animation docs/images/learning.gif
 	$(ENV) -m tabular reproduce $(PICTURES) --out results
 	cp $(PICTURES:%=results/%.png) docs/images/
+	cp results/mismatch-map.csv docs/records/
 
 fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figures
 	$(ENV) -m tabular reproduce papers --out results
