@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 
-class Array:
+class Array(ABC):
     """An array that isn't NumPy's: operators, indexing, reductions as methods, and its namespace for the rest."""
 
     __slots__ = ()
     __array_ufunc__ = None  # so that NumPy hands mixed operations to this class
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    def __array_namespace__(self, api_version=None) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def __array_namespace__(self, api_version=None) -> Any: ...
 
-    def __getitem__(self, key) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, key) -> Any: ...
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]: ...
 
     @property
     def ndim(self) -> int:

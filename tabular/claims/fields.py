@@ -10,6 +10,7 @@ seven kernels deterministic; three in ten boxes with all entries at an end; pert
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,7 +29,7 @@ EDGE = 1e-6
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(ABC):
     """An array of an instance. `axes` are names of sizes, such as ("S", "A"), or whole numbers; () is a scalar."""
 
     axes: tuple[str | int, ...] = ()
@@ -39,9 +40,9 @@ class Field:
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.axes)
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         """A random array of floats; `drawn` holds the fields before this one."""
-        raise NotImplementedError
 
     def free(self, value: np.ndarray) -> np.ndarray:
         """Unconstrained parameters of a float array, of its shape."""

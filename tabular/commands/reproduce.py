@@ -20,7 +20,7 @@ def add(commands) -> None:
         epilog=f"studies:\n{names}\n\nLong studies that are interrupted go on where they stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    help = "a study of the list below, papers (all published figures), own or all"
+    help = "a study of the list below, papers (all published figures), own, lab or all"
     parser.add_argument("names", nargs="+", metavar="NAME", help=help)
     parser.add_argument("--out", default="results", metavar="DIR", type=Path, help="where to write (default: results)")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and points: a first look")

@@ -47,7 +47,8 @@ def dyadic(rows) -> np.ndarray:
 
 
 def jax_array(x):
-    jnp = pytest.importorskip("jax.numpy")
+    import jax.numpy as jnp
+
     import tabular.device  # noqa: F401  switches JAX to float64
 
     return jnp.asarray(x)
@@ -161,7 +162,8 @@ def test_enclosures_of_an_equation_have_its_exact_answer(name):
 
 def test_jax_agrees_with_numpy_on_every_equation():
     """All of them in one compilation."""
-    jax = pytest.importorskip("jax")
+    import jax
+
     fields = {name: value for name, value in vars(instance(jax_array)).items() if name not in ("xp", "mdp")}
     traced = jax.jit(lambda fields: {name: equation(gathered(fields)) for name, equation in BOTH.items()})(fields)
     for name, equation in BOTH.items():

@@ -19,7 +19,6 @@ def shots() -> Path:
 
 @pytest.fixture(scope="session")
 def laboratory(tmp_path_factory):
-    pytest.importorskip("playwright")
     if not shutil.which(CHROMIUM):
         pytest.fail(f"there is no {CHROMIUM}. Install chromium, or name it in the environment variable CHROMIUM.")
     with lab(tmp_path_factory.mktemp("lab")) as running:
