@@ -573,6 +573,8 @@ function render({ model, el }) {
   ui.bridge.onscene = () => {
     explorer.draw(ui.refresh());
     root.dataset.revision = model.get("revision");
+    root.dataset.working = model.get("working");
+    if (model.get("working")) requestAnimationFrame(() => ui.bridge.busy || ui.do("advance"));
   };
   ui.bridge.wants = () => explorer.wants?.();
   ui.bridge.onframes = (frames) => explorer.frames(frames);

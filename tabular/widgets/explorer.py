@@ -61,6 +61,13 @@ class Explorer:
         """A static picture of the scene."""
         raise NotImplementedError
 
+    @property
+    def working(self) -> bool:
+        """Whether long work is going on. While it is, and someone looks, the front end calls the action `advance` again
+        and again, which does a little (50 ms) and returns: sliders stay alive, and a closed page stops the work.
+        """
+        return False
+
     def changed(self, names: set[str]) -> None:
         """Called after the controls of these names have changed: forget what was computed from them."""
 

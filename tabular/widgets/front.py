@@ -5,6 +5,7 @@ To the browser go traits, in one message for each change:
     spec      what doesn't change (`Explorer.spec`)
     values    the controls' values
     scene     `Explorer.scene`, arrays as {"dtype", "shape", "data"} with raw bytes
+    working   whether there is more to do: the browser then asks for `advance` once it has drawn this
     message   {"text", "error"}: what went wrong, or what was done
     revision  counts up, last; `answered` is the number of the request that this answers
 
@@ -36,6 +37,7 @@ class Front(anywidget.AnyWidget):
     values = traitlets.Dict().tag(sync=True)
     disabled = traitlets.Dict().tag(sync=True)
     scene = traitlets.Dict().tag(sync=True)
+    working = traitlets.Bool(False).tag(sync=True)
     message = traitlets.Dict().tag(sync=True)
     answered = traitlets.Int(0).tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
@@ -43,6 +45,7 @@ class Front(anywidget.AnyWidget):
     def __init__(self, explorer: Explorer):
         self._explorer = explorer
         self._request = 0  # the number of the request being answered
+        self._advancing = False
         self._esm = module(*explorer.scripts)
         self._css = (HERE / "common.css").read_text(encoding="utf-8")
         super().__init__(spec=explorer.spec())
@@ -56,7 +59,9 @@ class Front(anywidget.AnyWidget):
             self.values = dict(explorer.values)
             self.disabled = explorer.disabled()
             self.scene = packed(explorer.scene())
-            self.message = {"text": text, "error": error}
+            self.working = explorer.working
+            if text or not self._advancing:  # what was said stays while the work goes on
+                self.message = {"text": text, "error": error}
             self.answered = self._request
             self.revision += 1
 
@@ -71,7 +76,7 @@ class Front(anywidget.AnyWidget):
 
     def _do(self, name: str, arguments: dict[str, Any], number: int) -> None:
         """Do what was asked for, and say what went wrong where the person looks."""
-        self._request = number
+        self._request, self._advancing = number, name == "advance"
         try:
             download = self._explorer.do(name, **arguments)
         except Exception as error:
