@@ -1,4 +1,4 @@
-"""Value-aware models: the expected value of the next state is right, for the current value function (Farahmand 2018)."""
+"""Value-aware models: expected values of next states are right, for the current value function (Farahmand 2018)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def itervaml(
     """`mle_weight mean -log p_hat(s') + (1 - mle_weight) mean (V(s') - E V(s'_hat))^2 + mean (r_hat - r)^2`.
 
     Lovatto et al. 2020, eq. 8 and 10. The expectation is a mean over `draws` next states of the model; for a point one
-    is exact. Minimal where the model's expected values are right: with random dynamics the loss is then the mean variance
-    of V(s'), not 0.
+    is exact. Minimal where the model's expected values are right: with random dynamics the loss is then the mean
+    variance of V(s'), not 0.
 
     Args:
       value: from states (..., n) to values (...), a constant in the derivative.

@@ -12,7 +12,7 @@ from tabular.device.hypergradient import Inverse, hypergradient, identity
 
 
 def omd(inner: Callable[[Any, Any], Array], model: Any, w: Any, slope: Any, inverse: Inverse = identity) -> Any:
-    """The derivative of the outer loss by the model, `-(d_theta d_w L)' (d_w^2 L)^-1 d_w L_true`, a tree like the model.
+    """Derivative of the outer loss by the model, `-(d_theta d_w L)' (d_w^2 L)^-1 d_w L_true`, a tree like the model.
 
     Nikishin et al. 2021, eq. 14: `w` minimises the inner loss L(theta, w), the error of Q in the model; the outer loss
     L_true(w) is its error on real transitions.
