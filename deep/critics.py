@@ -44,7 +44,7 @@ def critic_loss(critic: Critic, target: Critic, batch: Transitions, gamma, alpha
     """`1/2 sum_i mean (Q_i(s, a) - y)^2`; no derivative passes to the target network, but to the batch it does."""
     y = backup(jax.lax.stop_gradient(target), batch, gamma, alpha, hard)
     Q = jnp.take_along_axis(critic(batch.s), batch.a[None, :, None], axis=2)[..., 0]
-    return 0.5 * jnp.sum(jnp.mean((Q - y) ** 2, axis=1))
+    return 0.5 * jnp.sum(jnp.mean((Q - y[None]) ** 2, axis=1))
 
 
 def towards(target: Critic, critic: Critic, tau) -> Critic:

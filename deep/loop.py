@@ -62,26 +62,38 @@ def begin(agent: SoftQ, env: Env, seeds: tuple[int, ...], steps: int) -> Run:
     return stacked([one(seed) for seed in seeds])
 
 
-@partial(jax.jit, static_argnames=("agent", "length", "batch", "learning"), donate_argnames="runs")
+@partial(jax.jit, static_argnames=("agent", "length", "batch", "learning", "env_axis"), donate_argnames="runs")
 def chunk(
-    agent: SoftQ, env: Env, runs: Run, hyper: Hyper, position: Array, *, length: int, batch: int, learning: bool
+    agent: SoftQ,
+    env: Env,
+    runs: Run,
+    hyper: Hyper,
+    position: Array,
+    *,
+    length: int,
+    batch: int,
+    learning: bool,
+    env_axis: int | None = None,
 ) -> tuple[Run, Summary]:
-    """`length` steps of every run from step `position` on, with an update after each if `learning`, else at random."""
+    """`length` steps of every run from step `position` on, with an update after each if `learning`, else at random.
+
+    With `env_axis=0` every run has an environment of its own: the arrays of `env` have an axis of runs.
+    """
 
     def step(runs: Run, position: Array) -> tuple[Run, tuple[Losses, Array]]:
-        advance = partial(_step, agent, env, batch, learning)
-        return jax.vmap(advance, in_axes=(0, 0, None))(runs, hyper, position)
+        advance = partial(_step, agent, batch, learning)
+        return jax.vmap(advance, in_axes=(env_axis, 0, 0, None))(env, runs, hyper, position)
 
     runs, (losses, ended) = lax.scan(step, runs, position + jnp.arange(length, dtype=jnp.int32))
     return runs, Summary(jax.tree.map(lambda x: x.mean(0), losses), ended.sum(0, dtype=jnp.int32))
 
 
-def _step(agent: SoftQ, env: Env, batch: int, learning: bool, run: Run, hyper: Hyper, position: Array):
+def _step(agent: SoftQ, batch: int, learning: bool, env: Env, run: Run, hyper: Hyper, position: Array):
     """One step of one run: act, keep the transition, learn."""
     key, of_action, of_step, of_reset, of_update = jax.random.split(run.key, 5)
     epsilon = hyper.epsilon if learning else 1.0
     action = act(agent, hyper, run.learner.critic, run.actor.observation, epsilon, of_action)
-    actor, transition, ended = _move(env, run.actor, action, of_step, of_reset)
+    actor, transition, ended = move(env, run.actor, action, of_step, of_reset)
     replay = add(run.replay, position, transition)
     learner, losses = run.learner, Losses(*[jnp.full((), jnp.nan, env.dtype)] * 2)
     if learning:
@@ -94,13 +106,13 @@ def act(agent: SoftQ, hyper: Hyper, critic: Critic, observation: Array, epsilon:
     """An action of the agent's policy, or with probability `epsilon` any."""
     of_policy, of_chance, of_any = jax.random.split(key, 3)
     pi = agent.policy(hyper, critic, observation[None])[0]
-    own = jax.random.categorical(of_policy, jnp.log(pi))
+    own = jax.random.categorical(of_policy, jnp.log(pi)).astype(jnp.int32)
     other = jax.random.randint(of_any, (), 0, pi.size, dtype=jnp.int32)
     chance = jax.random.uniform(of_chance, (), pi.dtype) < epsilon
-    return jnp.where(chance, other, own).astype(jnp.int32)
+    return jnp.where(chance, other, own)
 
 
-def _move(env: Env, actor: Actor, action: Array, of_step: PRNGKeyArray, of_reset: PRNGKeyArray):
+def move(env: Env, actor: Actor, action: Array, of_step: PRNGKeyArray, of_reset: PRNGKeyArray):
     """Act, and begin anew where the episode is over."""
     step = env.step(of_step, actor.state, action)
     going_on = 1 - step.terminated.astype(env.dtype)
@@ -111,12 +123,27 @@ def _move(env: Env, actor: Actor, action: Array, of_step: PRNGKeyArray, of_reset
     return jax.tree.map(partial(jnp.where, ended), fresh, after), transition, ended
 
 
-@partial(jax.jit, static_argnames=("agent", "episodes"))
-def evaluate(agent: SoftQ, env: Env, learner: Learner, hyper: Hyper, key: PRNGKeyArray, *, episodes: int) -> Array:
-    """Undiscounted returns of episodes of every run, shape (runs, episodes); actions are drawn from its policy."""
-    keys = jax.random.split(key, (len(jax.tree.leaves(learner)[0]), episodes))
-    play = jax.vmap(partial(_episode, agent, env), in_axes=(None, None, 0))
-    return jax.vmap(play)(learner.critic, hyper, keys)
+@partial(jax.jit, static_argnames=("agent", "episodes", "env_axis"))
+def evaluate(
+    agent: SoftQ,
+    env: Env,
+    learner: Learner,
+    hyper: Hyper,
+    key: PRNGKeyArray,
+    *,
+    episodes: int,
+    env_axis: int | None = None,
+) -> Array:
+    """Undiscounted returns of episodes of every run, shape (runs, episodes); actions are drawn from its policy.
+
+    Args:
+      key: one, or one for each run.
+      env_axis: 0 if the arrays of `env` have an axis of runs.
+    """
+    keys = key if key.ndim else jax.random.split(key, len(jax.tree.leaves(learner)[0]))
+    keys = jax.vmap(lambda key: jax.random.split(key, episodes))(keys)
+    play = jax.vmap(partial(_episode, agent), in_axes=(None, None, None, 0))
+    return jax.vmap(play, in_axes=(env_axis, 0, 0, 0))(env, learner.critic, hyper, keys)
 
 
 def _episode(agent: SoftQ, env: Env, critic: Critic, hyper: Hyper, key: PRNGKeyArray) -> Array:

@@ -28,7 +28,8 @@ class Linear(eqx.Module):
     b: Float[Array, " outputs"]
 
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
-        return x @ self.W + self.b
+        y = x @ self.W
+        return y + jnp.broadcast_to(self.b, y.shape)
 
 
 class MLP(eqx.Module):
@@ -76,6 +77,7 @@ def padded(tree: Tree, like: Tree) -> Tree:
     def fill(small: Array, large: Array) -> Array:
         if small.ndim != large.ndim or any(a > b for a, b in zip(small.shape, large.shape, strict=True)):
             raise ValueError(f"an array of shape {small.shape} doesn't fit into {large.shape}: pad to the widest.")
-        return jnp.pad(small, [(0, b - a) for a, b in zip(small.shape, large.shape, strict=True)])
+        wider = [(0, b - a) for a, b in zip(small.shape, large.shape, strict=True)]
+        return jnp.pad(small, wider) if small.shape != large.shape else small
 
     return jax.tree.map(fill, tree, like)

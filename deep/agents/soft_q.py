@@ -146,7 +146,8 @@ class SoftQ:
 
 def descend(lr: Any, theta: Any, slope: Any, moments: Any) -> tuple[Any, Any]:
     """One step of Adam."""
-    change, moments = ADAM.update(slope, moments)
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it, whatever the caller's setting
+        change, moments = ADAM.update(slope, moments)
     return jax.tree.map(lambda x, d: x - jnp.asarray(lr, x.dtype) * d, theta, change), moments
 
 

@@ -55,4 +55,6 @@ class GaussianDistractors(eqx.Module):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.size))
         noise = jax.vmap(lambda key: jax.random.normal(key, (), self.dtype))(keys)
         zero = jnp.zeros((), self.dtype)
-        return jnp.concatenate([observation, jnp.where(jnp.arange(self.size) < self.active, noise, zero)])
+        return jnp.concatenate(
+            [observation, jnp.where(jnp.arange(self.size, dtype=jnp.int32) < self.active, noise, zero)]
+        )

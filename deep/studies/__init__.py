@@ -1,0 +1,88 @@
+"""Published figures with neural networks: each study computes a record, and draws it.
+
+    for study in studies.resolve(["pedagogical"]):
+        studies.write(study.run(), "results")
+
+A new figure is a function that returns a `Record`, a function that draws it, and a line in `STUDIES`. Listing the
+studies imports neither JAX nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from tabular.studies import Record, Study
+from tabular.studies.record import save
+
+__all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
+
+GROUPS = ("pedagogical",)
+"""Groups that can be asked for by name; `all` is every study."""
+
+STUDIES = (
+    Study(
+        "vagram-fig1",
+        "pedagogical",
+        "Losses around one transition of the pendulum, V from exact value iteration (Voelcker et al. 2022, Figure 1)",
+        "deep.studies.vagram_fig1",
+        "landscapes",
+        "draw_landscapes",
+    ),
+    Study(
+        "vagram-fig2",
+        "pedagogical",
+        "Value-aware error of a model while the value function changes (Voelcker et al. 2022, Figure 2)",
+        "deep.studies.vagram_fig2",
+        "moving_values",
+        "draw_moving_values",
+    ),
+    Study(
+        "maac-fig3",
+        "pedagogical",
+        "Error of the gradient through a model over its horizon, double integrator (Clavera et al. 2020, Figure 3)",
+        "deep.studies.maac_fig3",
+        "gradient_error",
+        "draw_gradient_error",
+    ),
+    Study(
+        "vaml-fig1",
+        "pedagogical",
+        "Value-aware models of random dynamics that hold the truth, or can't (Lovatto et al. 2020, Figure 1)",
+        "deep.studies.vaml_fig1",
+        "random_dynamics",
+        "draw_random_dynamics",
+    ),
+)
+
+
+def resolve(names: Iterable[str]) -> list[Study]:
+    """The studies that names stand for, each once: names of studies or of groups, or `all`.
+
+    Raises:
+      ValueError for an unknown name; it lists the nearest ones.
+    """
+    chosen = []
+    for name in names:
+        found = [study for study in STUDIES if name in (study.name, study.group, "all")]
+        if not found:
+            known = [study.name for study in STUDIES]
+            nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
+            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+            groups = ", ".join(GROUPS)
+            raise ValueError(
+                f"no study is called {name!r}.{hint} There are {', '.join(known)}; {groups} and all are groups."
+            )
+        chosen += [study for study in found if study not in chosen]
+    return chosen
+
+
+def write(record: Record, out: Path | str) -> list[Path]:
+    """Draw a record and write NAME.csv, NAME.png and NAME.json to a directory; returns their paths.
+
+    Raises:
+      ValueError if the record's study isn't in `STUDIES`.
+    """
+    (study,) = resolve([record.name])
+    return save(record, study.draw(record), out)
