@@ -48,7 +48,9 @@ class Lanes:
     @property
     def widest(self) -> Config:
         """The configuration that all shapes are padded to."""
-        largest = {name: max(getattr(config, name) for config in self.configs) for name in ("model_width", "distractors")}
+        largest = {
+            name: max(getattr(config, name) for config in self.configs) for name in ("model_width", "distractors")
+        }
         return self.configs[0].replace(**largest)
 
     @cached_property

@@ -1,12 +1,12 @@
 """What a training run leaves behind: a `Run` in memory, a folder on disk.
 
-    RUN/
-      about.json        configurations, seeds, versions, device
-      metrics.jsonl     a line for each chunk, only ever appended to
-      model.json        error of the learned models, once training is complete
-      checkpoints/      see `deep.checkpoints`
-      replay/
-      figures/          learning curves and an animation of what was learned
+RUN/
+  about.json        configurations, seeds, versions, device
+  metrics.jsonl     a line for each chunk, only ever appended to
+  model.json        error of the learned models, once training is complete
+  checkpoints/      see `deep.checkpoints`
+  replay/
+  figures/          learning curves and an animation of what was learned
 """
 
 from __future__ import annotations

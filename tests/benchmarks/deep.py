@@ -1,0 +1,159 @@
+"""Speed of training on CartPole, against two loops that people write: python -m tests.benchmarks.deep
+
+Steps of all runs together per second, one update after each step, of OMD and maximum likelihood with the published
+networks. The references learn by the very same updates:
+
+    step by step    the same compiled step, called from a loop in Python
+    as published    Gymnasium's environment, a buffer in NumPy, one compiled update after each step
+
+Ratios are of wall-clock seconds and of CPU seconds, measured in turns in one process. Compilation isn't counted.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deep.agents import METHODS, Hyper, SoftQ
+from deep.envs import CartPole
+from deep.loop import act, advance, begin, chunk
+from deep.replay import Transitions
+
+BATCH, RANDOM = 256, 1000
+TURNS = 3
+SEEDS = {"cpu": (1, 4, 10), "gpu": (1, 10, 50, 100)}
+AGENTS = {
+    "omd": SoftQ(METHODS["omd"], warm_moments=False),
+    "mle": SoftQ(METHODS["mle"]),
+}
+ENV = CartPole()
+
+Advance = Callable[[int], None]
+"""Take this many steps."""
+
+
+def compiled(agent: SoftQ, seeds: int, room: int) -> Advance:
+    """Ours: chunks on the device."""
+    hyper = _hyper(seeds)
+    runs = begin(agent, ENV, tuple(range(seeds)), room)
+    runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(0), length=RANDOM, batch=BATCH, learning=False)
+    position = RANDOM
+
+    def take(steps: int) -> None:
+        nonlocal runs, position
+        runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(position), length=steps, batch=BATCH, learning=True)
+        jax.block_until_ready(runs)
+        position += steps
+
+    return take
+
+
+def step_by_step(agent: SoftQ, seeds: int, room: int) -> Advance:
+    """One compiled call for each step."""
+    hyper = _hyper(seeds)
+    runs = begin(agent, ENV, tuple(range(seeds)), room)
+    runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(0), length=RANDOM, batch=BATCH, learning=False)
+    position = RANDOM
+    step = jax.jit(partial(advance, agent, ENV, BATCH, True), donate_argnums=0)
+
+    def take(steps: int) -> None:
+        nonlocal runs, position
+        for _ in range(steps):
+            runs, _ = step(runs, hyper, jnp.int32(position))
+            position += 1
+        jax.block_until_ready(runs)
+
+    return take
+
+
+def as_published(agent: SoftQ, room: int) -> Advance:
+    """Environment and buffer on the host, one run."""
+    env, rng = gymnasium.make("CartPole-v1"), np.random.default_rng(0)
+    hyper = Hyper()
+    learner = agent.init(jax.random.key(0), ENV)
+    data = Transitions(
+        np.empty((room, 4), np.float32), np.empty(room, np.int32), np.empty(room, np.float32),
+        np.empty((room, 4), np.float32), np.empty(room, np.float32),
+    )  # fmt: skip
+    choose = jax.jit(lambda critic, s, key: act(agent, hyper, critic, s, hyper.epsilon, key))
+    update = jax.jit(lambda learner, batch, key: agent.update(agent, hyper, learner, lambda _: batch, key)[0])
+    n, s = 0, env.reset(seed=0)[0]
+
+    def move(a: int) -> None:
+        nonlocal n, s
+        s_next, r, over, late, _ = env.step(a)
+        for column, number in zip(data, (s, a, r, s_next, 1.0 - over), strict=True):
+            column[n] = number
+        n, s = n + 1, env.reset()[0] if over or late else s_next
+
+    for _ in range(RANDOM):
+        move(int(rng.integers(2)))
+
+    def take(steps: int) -> None:
+        nonlocal learner
+        for k in jax.random.split(jax.random.key(n), (steps, 2)):
+            move(int(choose(learner.critic, jnp.asarray(s), k[0])))
+            at = rng.choice(n, BATCH, replace=False)
+            learner = update(learner, jax.tree.map(lambda column: column[at], data), k[1])
+        jax.block_until_ready(learner)
+
+    return take
+
+
+def _hyper(seeds: int) -> Hyper:
+    return jax.tree.map(lambda x: jnp.full(seeds, x, jnp.float32), Hyper())
+
+
+def rates(loops: dict[str, tuple[Advance, int, int]]) -> dict[str, tuple[float, float]]:
+    """Steps of all runs per second, of the wall's clock and of the CPU: the best of some turns, after a first for each."""
+    best = dict.fromkeys(loops, (0.0, 0.0))
+    for turn in range(TURNS + 1):
+        for name, (take, steps, runs) in loops.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            take(steps)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            if turn:
+                best[name] = tuple(
+                    max(old, steps * runs / new) for old, new in zip(best[name], (wall, cpu), strict=True)
+                )
+    return best
+
+
+def main() -> None:
+    """Measure, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=1000, help="of ours, each turn; the references take fewer")
+    steps = parser.parse_args().steps
+    device = jax.devices()[0]
+    print(
+        f"{device.device_kind}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; steps of all runs per second"
+    )
+    print(f"{'':34} {'wall':>10} {'CPU':>10} {'ours/this, wall':>16} {'CPU':>8}")
+    for method, agent in AGENTS.items():
+        room = RANDOM + (TURNS + 1) * steps
+        for seeds in SEEDS["cpu" if device.platform == "cpu" else "gpu"]:
+            loops = {"compiled": (compiled(agent, seeds, room), steps, seeds)}
+            loops["step by step"] = (step_by_step(agent, seeds, room), steps // 4, seeds)
+            if seeds == 1:
+                loops["as published"] = (as_published(agent, room), steps // 10, 1)
+            found = rates(loops)
+            ours = found["compiled"]
+            for name, (wall, cpu) in found.items():
+                ratio = f"{ours[0] / wall:16.2f} {ours[1] / cpu:8.2f}" if name != "compiled" else ""
+                print(f"{method}, {seeds:3} seeds: {name:16} {wall:10.0f} {cpu:10.0f} {ratio}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
