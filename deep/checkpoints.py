@@ -80,7 +80,7 @@ def load(folder: Path, lanes: Lanes, step: int) -> loop.Run:
 
 def load_replay(folder: Path, like: Replay, step: int) -> Replay:
     """The buffer after a step, from all files up to there."""
-    data = Transitions(*(np.zeros(x.shape, x.dtype) for x in like.data))
+    data = {name: np.zeros(x.shape, x.dtype) for name, x in like.data._asdict().items()}
     begin = 0
     for path in sorted((folder / REPLAY).glob("*.npz")):
         end = int(path.stem)
@@ -90,13 +90,13 @@ def load_replay(folder: Path, like: Replay, step: int) -> Replay:
         begin = end
     if begin != step:
         raise OSError(f"can't read {folder / REPLAY}: transitions after step {begin} are missing, up to step {step}.")
-    return Replay(jax.tree.map(jnp.asarray, data))
+    return Replay(Transitions(**{name: jnp.asarray(column) for name, column in data.items()}))
 
 
-def _read_part(path: Path, data: Transitions, begin: int, end: int) -> None:
+def _read_part(path: Path, data: dict[str, np.ndarray], begin: int, end: int) -> None:
     try:
         with np.load(path) as part:
-            for name, column in data._asdict().items():
+            for name, column in data.items():
                 column[:, begin:end] = part[name]
     except (ValueError, OSError, KeyError) as error:
         raise OSError(f"can't read {path}: {error}") from error
@@ -150,7 +150,7 @@ def _restored(x: np.ndarray, leaf: Any) -> Array:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 @partial(jax.jit, static_argnums=2)

@@ -147,7 +147,8 @@ class Config:
         """
         fields = json.loads(text)
         _are_fields(fields)
-        return Config(**{name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()})
+        several: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()}
+        return Config(**several)
 
     # the parts it asks for; of a configuration with one value in each field
 

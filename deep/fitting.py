@@ -125,12 +125,18 @@ def _learner(loss: Loss, adam: optax.GradientTransformation, train: Transitions,
             at = rows[jax.random.randint(of_rows, (schedule.batch,), 0, rows.shape[0], dtype=jnp.int32)]
             batch = jax.tree.map(lambda column: column[at], train)
             slope = jax.grad(loss)(carry[0], batch, of_loss)
-            change, moments = adam.update(slope, carry[1])
-            return (optax.apply_updates(carry[0], change), moments), None
+            return descend(adam, carry[0], slope, carry[1]), None
 
         return lax.scan(step, (theta, moments), jax.random.split(key, schedule.steps))[0]
 
     return learn
+
+
+def descend(optimiser: optax.GradientTransformation, theta: Any, slope: Any, moments: Any) -> tuple[Any, Any]:
+    """One step of an optimiser: the new weights, and what it remembers."""
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it, whatever the caller's setting
+        change, moments = optimiser.update(slope, moments)
+    return jax.tree.map(jnp.add, theta, change), moments
 
 
 def _chosen(which: Array, new: Any, old: Any) -> Any:

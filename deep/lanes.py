@@ -208,7 +208,7 @@ def bytes_of(tree: Any) -> int:
 
 
 def _bytes(leaf: Any) -> int:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return leaf.size * 8  # two words of threefry2x32
     return leaf.size * leaf.dtype.itemsize
 
@@ -222,9 +222,10 @@ def check_memory(lanes: Lanes) -> None:
     need, there = size(lanes).total, device_memory()
     if there is not None and need > there:
         fit = int(lanes.size * there / need)
+        settings, seeds = lanes.shape
         raise ValueError(
-            f"{lanes.size} runs ({len(lanes.configs)} settings, {len(lanes.seeds)} seeds) of {lanes.widest.steps} steps "
-            f"need {in_words(need)} of memory, and {in_words(there)} are free on {jax.devices()[0]}: take at most {fit} "
+            f"{lanes.size} runs ({settings} settings, {seeds} seeds) of {lanes.widest.steps} steps need "
+            f"{in_words(need)} of memory, and {in_words(there)} are free on {jax.devices()[0]}: take at most {fit} "
             f"runs at a time, or fewer steps."
         )
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from deep.agents import Hyper, Learner, SoftQ
 from deep.envs import Env
-from deep.loop import Actor, move, act
+from deep.loop import Actor, act, move
 from deep.models import Model
 from deep.replay import Transitions
 

@@ -21,9 +21,9 @@ NOISE, UNEVEN = -1.0, 0.03
 class RandomMLP(eqx.Module):
     """`s' = s + f(s, a) + sigma(s, a) z`, z standard normal, with random networks for f, log sigma and the reward.
 
-    The same parts make the model that is right: `Model(dynamics, payment, actions, gaussian=True, relative=True)`. It is
-    the artificial environment of Lovatto et al. 2020, sec. 5.1; sizes and gains aren't published, and chosen here.
-    Starts are standard normal. Build it with `random_mlp`.
+    The artificial environment of Lovatto et al. 2020, sec. 5.1; sizes and gains aren't published, and chosen here.
+    Starts are standard normal. Build it with `random_mlp`. The model that is right has the same parts:
+    `Model(dynamics, payment, actions, gaussian=True, relative=True)`.
     """
 
     dynamics: MLP

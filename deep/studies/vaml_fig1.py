@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import jax
@@ -20,10 +21,11 @@ from deep.envs.base import Box
 from deep.envs.random_mlp import RandomMLP, random_mlp
 from deep.fitting import Schedule
 from deep.models import Model, model
-from deep.nets import MLP, mlp, stacked
+from deep.nets import MLP, mlp, padded, stacked
 from deep.objectives import itervaml
 from deep.replay import Transitions
 from tabular.plot.lines import COLOURS, DASHES, LINE, MARKERS
+from tabular.studies.cells import in_threads
 from tabular.studies.record import Difference, Record, bar, spread, versions
 
 SETTINGS = {"realizable": 2, "unrealizable": 1}
@@ -37,20 +39,20 @@ QUANTITIES = ("empirical", "population", "sigma")
 class How:
     """Sizes of a run. The paper gives 50,000 and 1,000 transitions, 5 repetitions; the rest is chosen here."""
 
-    widths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    widths: tuple[int, ...] = (4, 8, 16, 32)
     repetitions: int = 5
     train_rows: int = 10_000
-    """A fifth of the published number, for the sake of time; no transition is seen twice by the schedule below 1 in 5."""
+    """A fifth of the published number, for the sake of time: the schedule sees 40,000 rows in all."""
     test_rows: int = 1000
     states: int = 8
     actions: int = 4
     value_width: int = 64
-    epochs: int = 15
+    epochs: int = 12
     steps: int = 50
     batch: int = 64
     lr: float = 3e-3
     patience: int = 5
-    draws: int = 200
+    draws: int = 100
     """Next states drawn from model and truth for each expectation on the test set."""
 
 
@@ -125,18 +127,20 @@ def random_dynamics(*, quick: bool = False, progress: bool = False) -> Record:
     hidden layer fewer. Its loss is the mixture of eq. 10 with one model sample for the expectation, its V a random
     network. Repetitions have their own truth, data, V and start; the weights of the likelihood share them.
 
-    Rows: setting, width, mle_weight, quantity (`errors`; `epochs` until training stopped), and mean, deviation and
-    standard error over repetitions.
+    Rows: setting, width, mle_weight, quantity (`errors`; `epochs` until training stopped, early or at the most), and
+    mean, deviation and standard error over repetitions.
     """
     began = time.perf_counter()
     how = QUICK if quick else FULL
-    rows = []
-    with bar("vaml-fig1", len(SETTINGS) * len(how.widths), progress, "width") as shown:
-        for width in how.widths:
-            for setting, layers in SETTINGS.items():
-                shown.set_postfix_str(f"{setting}, {width}")
-                rows += _rows(setting, width, _measured(how, width, layers))
-                shown.update()
+    with bar("vaml-fig1", len(SETTINGS), progress, "setting") as shown:
+        worlds = _worlds(how)
+
+        def one(setting: str) -> list[dict[str, Any]]:
+            found = _rows(setting, how, _measured(how, SETTINGS[setting], worlds))
+            shown.update()
+            return found
+
+        rows = [row for found in in_threads(one, SETTINGS) for row in found]
     settings = asdict(how) | {
         "mle_weight": WEIGHTS,
         "optimizer": "adam",
@@ -145,40 +149,85 @@ def random_dynamics(*, quick: bool = False, progress: bool = False) -> Record:
     }
     seconds = time.perf_counter() - began
     seeds = tuple(range(how.repetitions))
-    return Record("vaml-fig1", tuple(rows), settings, seeds, quick, seconds, versions(), differences=DIFFERENCES)
+    differences = (*DIFFERENCES, _verdict(rows))
+    return Record("vaml-fig1", tuple(rows), settings, seeds, quick, seconds, versions(), differences=differences)
 
 
-def _measured(how: How, width: int, layers: int) -> dict[str, np.ndarray]:
-    """Quantities for each weight and repetition, shape (weights, repetitions)."""
-    parts = [_drawn(how, width, layers, seed) for seed in range(how.repetitions)]
-    truth, start, V, data, keys = stacked(parts)
+def _measured(how: How, layers: int, worlds: tuple) -> dict[str, np.ndarray]:
+    """Quantities for each weight, width and repetition. Networks are padded to the widest, so that all is one batch."""
+    truth, V, data, keys = worlds
+    start = jax.tree.map(lambda x: x[:, None], _padded([_start(how, width, layers, k) for width, k in _runs(how)]))
     over_runs = jax.vmap(partial(repetition, how), in_axes=(0, 0, 0, 0, None, 0))
     over_weights = jax.vmap(over_runs, in_axes=(None, None, None, None, 0, None))
     found = jax.jit(over_weights)(truth, start, V, data, jnp.asarray(WEIGHTS, jnp.float32), keys)
-    return {name: np.asarray(values, dtype=float) for name, values in found.items()}
+    shape = (len(WEIGHTS), len(how.widths), how.repetitions)
+    return {name: np.asarray(values, dtype=float).reshape(shape) for name, values in found.items()}
 
 
-def _drawn(how: How, width: int, layers: int, seed: int) -> tuple:
-    """A truth, a model to start from, a value function, data, and a key."""
-    keys = jax.random.split(jax.random.key(seed, impl="threefry2x32"), 5)
-    env = random_mlp(keys[0], how.states, how.actions, (width, width))
-    truth = Model(env.dynamics, env.payment, env.actions, gaussian=True, relative=True)
-    actions = Box(how.actions, -1.0, 1.0)
-    start = model(keys[1], how.states, actions, (width,) * layers, jnp.float32, gaussian=True, relative=True)
-    V = mlp(keys[2], (how.states, how.value_width, 1), jnp.float32, last_gain=1.0)
-    data = _collected(env, keys[3], how.train_rows), _collected(env, jax.random.fold_in(keys[3], 1), how.test_rows)
-    return truth, jax.tree.map(lambda x: x[None], start), V, data, keys[4]
+def _runs(how: How) -> list[tuple[int, int]]:
+    """Width and number of each repetition."""
+    return list(product(how.widths, range(how.repetitions)))
 
 
-_collected = jax.jit(collected, static_argnames="rows")
+def _key(k: int, part: int) -> Array:
+    return jax.random.fold_in(jax.random.key(k, impl="threefry2x32"), part)
 
 
-def _rows(setting: str, width: int, measured: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def _padded(nets: list) -> Any:
+    """Networks in the order of their width, stacked in the shape of the last."""
+    return stacked([padded(net, nets[-1]) for net in nets])
+
+
+def _start(how: How, width: int, layers: int, k: int) -> Model:
+    """A model before it learns."""
+    hidden, actions = (width,) * layers, Box(how.actions, -1.0, 1.0)
+    return model(_key(k, 1), how.states, actions, hidden, jnp.float32, gaussian=True, relative=True)
+
+
+def _worlds(how: How) -> tuple:
+    """For each run a truth, a value function, training and test data, and a key."""
+    envs = _padded([random_mlp(_key(k, 0), how.states, how.actions, (width, width)) for width, k in _runs(how)])
+    truth = Model(envs.dynamics, envs.payment, envs.actions, gaussian=True, relative=True)
+    V = stacked([mlp(_key(k, 2), (how.states, how.value_width, 1), jnp.float32, last_gain=1.0) for _, k in _runs(how)])
+    parts = [jnp.stack([_key(k, part) for _, k in _runs(how)]) for part in (3, 4, 5)]
+    seen = [
+        jax.jit(jax.vmap(partial(collected, rows=rows)))(envs, keys)
+        for rows, keys in zip((how.train_rows, how.test_rows), parts[:2], strict=True)
+    ]
+    return truth, V, tuple(seen), parts[2]
+
+
+def _rows(setting: str, how: How, measured: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     return [
         {"setting": setting, "width": width, "mle_weight": weight, "quantity": quantity} | spread(values)
         for quantity, by_weight in measured.items()
-        for weight, values in zip(WEIGHTS, by_weight, strict=True)
+        for weight, by_width in zip(WEIGHTS, by_weight, strict=True)
+        for width, values in zip(how.widths, by_width, strict=True)
     ]
+
+
+def _verdict(rows: list[dict[str, Any]]) -> Difference:
+    """What came out, against what the paper states."""
+
+    def mean(setting: str, quantity: str, weight: float) -> float:
+        where = {"setting": setting, "quantity": quantity, "mle_weight": weight}
+        return float(np.mean([row["mean"] for row in rows if where.items() <= row.items()]))
+
+    shown = "; ".join(
+        f"{setting}: "
+        + ", ".join(
+            f"{name} {mean(setting, name, 0.0):.3g} against {mean(setting, name, 1.0):.3g}" for name in QUANTITIES
+        )
+        for setting in SETTINGS
+    )
+    return Difference(
+        subject="what knowing the values brings",
+        paper="a small margin for VAML where the model is realizable, an inconsistent one where it isn't; its variance "
+        "tends to 0",
+        code="not published",
+        here="the same measures, with the constants of this study",
+        effect=f"VAML against likelihood, means over widths: {shown}",
+    )
 
 
 DIFFERENCES = (
@@ -193,7 +242,7 @@ DIFFERENCES = (
         subject="constants",
         paper="sizes of state, action, networks, noise, the optimiser and the values of alpha aren't in the text",
         code="not published",
-        here="8 and 4 numbers, widths 4 to 64, Adam, alpha 0, 0.001, 0.5, 1; 10,000 transitions for 50,000",
+        here="8 and 4 numbers, widths 4 to 32, Adam, alpha 0, 0.001, 0.5, 1; 10,000 transitions for 50,000",
         effect="only the pattern can be compared",
     ),
 )

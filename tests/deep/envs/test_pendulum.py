@@ -1,5 +1,7 @@
 """Pendulum is Gymnasium's Pendulum-v1."""
 
+from typing import Any
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,8 @@ STEPS = 1000
 @pytest.mark.parametrize(("dtype", "accuracy"), [(jnp.float64, 1e-12), (jnp.float32, 1e-5)])
 def test_step_is_that_of_gymnasium(dtype, accuracy):
     """Over 1,000 steps with torques beyond the limits too: the same states, observations and rewards."""
-    theirs, ours = gymnasium.make("Pendulum-v1").unwrapped, Pendulum(dtype=dtype)
+    theirs: Any = gymnasium.make("Pendulum-v1").unwrapped
+    ours = Pendulum(dtype=dtype)
     step, rng = jax.jit(ours.step), np.random.default_rng(0)
     theirs.reset(seed=0)
     for i, u in enumerate(rng.uniform(-3, 3, STEPS)):
@@ -31,7 +34,8 @@ def test_step_is_that_of_gymnasium(dtype, accuracy):
 
 
 def test_limits_and_time_are_those_of_gymnasium():
-    theirs, ours = gymnasium.make("Pendulum-v1"), Pendulum()
+    theirs: Any = gymnasium.make("Pendulum-v1")
+    ours: Any = Pendulum()
     assert theirs.spec.max_episode_steps == ours.time_limit
     assert theirs.observation_space.shape == (ours.observation_size,)
     assert (theirs.action_space.low, theirs.action_space.high) == ([ours.actions.low], [ours.actions.high])
