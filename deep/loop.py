@@ -81,11 +81,26 @@ def chunk(
     """
 
     def step(runs: Run, position: Array) -> tuple[Run, tuple[Losses, Array]]:
-        advance = partial(_step, agent, batch, learning)
-        return jax.vmap(advance, in_axes=(env_axis, 0, 0, None))(env, runs, hyper, position)
+        return advance(agent, env, runs, hyper, position, batch=batch, learning=learning, env_axis=env_axis)
 
     runs, (losses, ended) = lax.scan(step, runs, position + jnp.arange(length, dtype=jnp.int32))
     return runs, Summary(jax.tree.map(lambda x: x.mean(0), losses), ended.sum(0, dtype=jnp.int32))
+
+
+def advance(
+    agent: SoftQ,
+    env: Env,
+    runs: Run,
+    hyper: Hyper,
+    position: Array,
+    *,
+    batch: int,
+    learning: bool,
+    env_axis: int | None = None,
+) -> tuple[Run, tuple[Losses, Array]]:
+    """One step of every run, see `chunk`: runs, losses, and which episodes ended. Pure, for `jit` and `scan`."""
+    one = partial(_step, agent, batch, learning)
+    return jax.vmap(one, in_axes=(env_axis, 0, 0, None))(env, runs, hyper, position)
 
 
 def _step(agent: SoftQ, batch: int, learning: bool, env: Env, run: Run, hyper: Hyper, position: Array):

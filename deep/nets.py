@@ -12,6 +12,8 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Tree = TypeVar("Tree")
@@ -53,10 +55,25 @@ def mlp(key: PRNGKeyArray, sizes: Sequence[int], dtype, *, last_gain: float = LA
     keys = jax.random.split(key, len(sizes) - 1)
     gains = [HIDDEN_GAIN] * (len(sizes) - 2) + [last_gain]
     layers = [
-        Linear(jax.nn.initializers.orthogonal(gain)(key, (inputs, outputs), dtype), jnp.zeros(outputs, dtype))
+        Linear(orthogonal(key, (inputs, outputs), dtype, gain), jnp.zeros(outputs, dtype))
         for key, gain, inputs, outputs in zip(keys, gains, sizes[:-1], sizes[1:], strict=True)
     ]
     return MLP(tuple(layers))
+
+
+def orthogonal(key: PRNGKeyArray, shape: tuple[int, int], dtype, gain: float) -> Float[Array, "inputs outputs"]:
+    """`gain` times a uniformly random matrix whose shorter side is orthonormal.
+
+    The QR decomposition is NumPy's: JAX would compile one for every shape. Where only shapes are asked for
+    (`jax.eval_shape`), the values are left out.
+    """
+    if isinstance(key, Tracer):
+        return jnp.zeros(shape, dtype)
+    seed = np.asarray(jax.random.key_data(key)).tolist()
+    normal = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).standard_normal(sorted(shape)[::-1])
+    Q, R = np.linalg.qr(normal)
+    Q = Q * np.sign(np.diagonal(R))
+    return jnp.asarray(gain * (Q if shape[0] >= shape[1] else Q.T), dtype)
 
 
 def stacked(trees: Sequence[Tree]) -> Tree:

@@ -60,10 +60,14 @@ def distinct(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array
 
     Too few of them differ only where `n` is small: with n >= 4 size, of fewer than one in 10^9 batches of 32 or more.
     A batch then ends with repeated numbers.
+
+    One sort of single numbers finds the repeated ones: on a CPU a third of what two sorts of pairs take.
     """
     drawn = jax.random.randint(key, (DRAWS * size,), 0, n, dtype=jnp.int32)
-    order = jnp.argsort(drawn, stable=True)
-    ordered = drawn[order]
-    first = jnp.concatenate([jnp.ones(1, bool), ordered[1:] != ordered[:-1]])
-    is_first: Bool[Array, " draws"] = jnp.zeros(DRAWS * size, bool).at[order].set(first)
-    return drawn[jnp.argsort(~is_first, stable=True)[:size]]
+    place = jnp.arange(DRAWS * size, dtype=jnp.int64)
+    ordered = jnp.sort(drawn.astype(jnp.int64) * (DRAWS * size) + place)
+    number, place = jnp.divmod(ordered, DRAWS * size)
+    is_first = jnp.concatenate([jnp.ones(1, bool), number[1:] != number[:-1]])
+    is_new: Bool[Array, " draws"] = jnp.zeros(DRAWS * size, bool).at[place].set(is_first, unique_indices=True)
+    rank = jnp.where(is_new, jnp.cumsum(is_new, dtype=jnp.int32) - 1, size)
+    return drawn[:size].at[rank].set(drawn, mode="drop")

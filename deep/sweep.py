@@ -42,16 +42,16 @@ DISTRACTORS = (0, 1, 2, 4, 8, 16)
 
 def widths(quick: bool = False) -> Sweep:
     """Three methods over the width of the model (Nikishin et al. 2021, Figure 5 and Table 1)."""
-    chosen, more = ((1, 3), {"steps": 50_000}) if quick else (WIDTHS, {})
+    chosen, more = ((1,), {"steps": 60_000}) if quick else (WIDTHS, {})
     configs = [omd_cartpole(method=m, model_width=chosen, **more).settings() for m in METHODS]
     return Sweep(tuple(c for settings in configs for c in settings), tuple(range(4 if quick else 10)))
 
 
 def distractors(quick: bool = False) -> Sweep:
     """Three methods over the number of distractors (Nikishin et al. 2021, Figure 6)."""
-    chosen, more = ((0, 4), {"steps": 50_000}) if quick else (DISTRACTORS, {})
+    chosen, more = ((0, 4), {"steps": 20_000}) if quick else (DISTRACTORS, {})
     configs = [omd_cartpole(method=m, distractors=chosen, **more).settings() for m in METHODS]
-    return Sweep(tuple(c for settings in configs for c in settings), tuple(range(4 if quick else 10)))
+    return Sweep(tuple(c for settings in configs for c in settings), tuple(range(2 if quick else 10)))
 
 
 SWEEPS: dict[str, Callable[[bool], Sweep]] = {"omd-fig5": widths, "omd-fig6": distractors}
@@ -111,6 +111,31 @@ def run_share(sweep: Sweep, index: int, of: int, out: Path | str, progress: Prog
         else:
             found.append(train_many(batch.configs, batch.seeds, out=folder, progress=progress))
     return found
+
+
+def complete(sweep: Sweep, out: Path | str, progress: Progress = False) -> dict[Config, Run]:
+    """All of a sweep's runs by setting: those found below `out`, however they were shared; what is missing is trained.
+
+    Raises:
+      what `run_share` raises.
+    """
+    left = missing(sweep, out)
+    if left:
+        run_share(Sweep(left, sweep.seeds), 0, 1, out, progress)
+    found = _found(sweep, out)
+    return {config: found[config] for config in sweep.configs}
+
+
+def missing(sweep: Sweep, out: Path | str) -> tuple[Config, ...]:
+    """Settings without a complete run below a folder."""
+    found = _found(sweep, out)
+    return tuple(config for config in sweep.configs if config not in found)
+
+
+def _found(sweep: Sweep, out: Path | str) -> dict[Config, Run]:
+    """The complete runs below a folder, by setting."""
+    there = gather(out) if Path(out).is_dir() else []
+    return {config: run for run in there if run.complete and run.seeds == sweep.seeds for config in run.configs}
 
 
 def name(batch: Sweep) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,13 +16,15 @@ def add(commands) -> None:
         "reproduce",
         help="compute published figures",
         description=text,
-        epilog=f"studies:\n{names}\n\nLong studies that are interrupted go on where they stopped.",
+        epilog=f"studies:\n{names}\n\nStudies of many runs that are interrupted go on where they stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     help = f"a study of the list below, a group ({', '.join(GROUPS)}) or all"
     parser.add_argument("names", nargs="+", metavar="NAME", help=help)
     parser.add_argument("--out", default="results", metavar="DIR", type=Path, help="where to write (default: results)")
+    help = "where studies of many runs keep and find them, in STUDY or STUDY-quick (default: OUT/runs)"
+    parser.add_argument("--runs", metavar="DIR", type=Path, help=help)
     parser.add_argument("--quick", action="store_true", help="fewer seeds and steps: a first look")
     parser.set_defaults(command=run)
 
@@ -36,8 +37,6 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)  # or hours of work could end in a name that can't be written
     for study in chosen:
         print(f"{study.name}: {study.about}", file=sys.stderr)
-        partial = arguments.out / f".{study.name}"
-        record = study.run(quick=arguments.quick, progress=True, partial=partial)
+        record = study.run(quick=arguments.quick, progress=True, partial=arguments.runs or arguments.out / "runs")
         for path in studies.write(record, arguments.out):
             print(path)
-        shutil.rmtree(partial, ignore_errors=True)

@@ -18,7 +18,7 @@ from tabular.studies.record import save
 
 __all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
 
-GROUPS = ("pedagogical",)
+GROUPS = ("pedagogical", "trained")
 """Groups that can be asked for by name; `all` is every study."""
 
 STUDIES = (
@@ -53,6 +53,41 @@ STUDIES = (
         "deep.studies.vaml_fig1",
         "random_dynamics",
         "draw_random_dynamics",
+    ),
+    Study(
+        "omd-fig5",
+        "trained",
+        "Return over the width of the model: OMD, MLE, VEP on CartPole (Nikishin et al. 2021, Figure 5)",
+        "deep.studies.omd_cartpole",
+        "fig5",
+        "draw_fig5",
+        resumes=True,
+    ),
+    Study(
+        "omd-fig6",
+        "trained",
+        "Return over the number of distractors: OMD, MLE, VEP on CartPole (Nikishin et al. 2021, Figure 6)",
+        "deep.studies.omd_cartpole",
+        "fig6",
+        "draw_fig6",
+        resumes=True,
+    ),
+    Study(
+        "omd-table1",
+        "trained",
+        "Errors of the learned models' next states, from the runs of omd-fig5 (Nikishin et al. 2021, Table 1)",
+        "deep.studies.omd_cartpole",
+        "table1",
+        "draw_table1",
+        resumes=True,
+    ),
+    Study(
+        "deep-vs-exact",
+        "trained",
+        "CartPole as a table, solved exactly, against deep agents: returns and values",
+        "deep.studies.deep_vs_exact",
+        "compare",
+        "draw",
     ),
 )
 

@@ -66,7 +66,7 @@ def step_by_step(agent: SoftQ, seeds: int, room: int) -> Advance:
     runs = begin(agent, ENV, tuple(range(seeds)), room)
     runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(0), length=RANDOM, batch=BATCH, learning=False)
     position = RANDOM
-    step = jax.jit(partial(advance, agent, ENV, BATCH, True), donate_argnums=0)
+    step = jax.jit(partial(advance, agent, ENV, batch=BATCH, learning=True), donate_argnums=0)
 
     def take(steps: int) -> None:
         nonlocal runs, position
@@ -106,7 +106,7 @@ def as_published(agent: SoftQ, room: int) -> Advance:
         for k in jax.random.split(jax.random.key(n), (steps, 2)):
             move(int(choose(learner.critic, jnp.asarray(s), k[0])))
             at = rng.choice(n, BATCH, replace=False)
-            learner = update(learner, jax.tree.map(lambda column: column[at], data), k[1])
+            learner = update(learner, Transitions(*(column[at] for column in data)), k[1])
         jax.block_until_ready(learner)
 
     return take
@@ -117,7 +117,7 @@ def _hyper(seeds: int) -> Hyper:
 
 
 def rates(loops: dict[str, tuple[Advance, int, int]]) -> dict[str, tuple[float, float]]:
-    """Steps of all runs per second, of the wall's clock and of the CPU: the best of some turns, after a first for each."""
+    """Steps of all runs per second, of the wall's clock and of the CPU: the best turn, the first not counted."""
     best = dict.fromkeys(loops, (0.0, 0.0))
     for turn in range(TURNS + 1):
         for name, (take, steps, runs) in loops.items():
