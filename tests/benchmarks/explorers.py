@@ -29,7 +29,7 @@ PICTURES = 25
 UPDATES = 10
 """Pictures a second at least while a model is trained."""
 
-SQUARE = """from tabular.widgets.gridworld import GridworldExplorer
+SQUARE = """from tabular.widgets import GridworldExplorer
 free = {0} - 1
 rows = ["S" + "." * free] + ["." * {0}] * ({0} - 2) + ["." * free + "G"]
 explorer = GridworldExplorer("\\n".join(rows), slip=0.1)

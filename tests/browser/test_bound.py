@@ -6,18 +6,18 @@ import pytest
 from tabular.mdp import make_mdp
 from tabular.mismatch import bounds, likelihood_bound, policy_bounds, sharp_bound
 from tabular.optimism import ladder
-from tabular.widgets.bound import BoundExplorer
+from tabular.widgets import BoundExplorer
 from tabular.worlds import two_state
 from tests.browser.actions import PATIENCE, change
 
 pytestmark = pytest.mark.browser
 
 GAMMA, LEAK = 0.9, 0.25
-SOURCE = f"""from tabular.widgets.bound import BoundExplorer
+SOURCE = f"""from tabular.widgets import BoundExplorer
 explorer = BoundExplorer(gamma={GAMMA}, leak={LEAK})
 explorer"""
 OWN = """from tabular.mdp import make_mdp
-from tabular.widgets.bound import BoundExplorer
+from tabular.widgets import BoundExplorer
 from tabular.worlds import two_state
 true = two_state()
 explorer = BoundExplorer(true, make_mdp(0.7 * true.P + 0.15, true.r, gamma=true.gamma, rho=true.rho))

@@ -5,14 +5,14 @@ import pytest
 
 from tabular import optimism
 from tabular.evaluate import evaluate
-from tabular.widgets.dynamics import DynamicsExplorer
+from tabular.widgets import DynamicsExplorer
 from tests.browser.actions import change, click_cell, focus, frames, reached, values
 
 pytestmark = pytest.mark.browser
 
 MAP = "S....\n.##..\n.#..G"
 ROWS, COLUMNS = 3, 5
-SOURCE = f"""from tabular.widgets.dynamics import DynamicsExplorer
+SOURCE = f"""from tabular.widgets import DynamicsExplorer
 explorer = DynamicsExplorer({MAP!r}, gamma=0.9, slip=0.3)
 explorer"""
 

@@ -10,7 +10,7 @@ from tabular.soft import soft_solve
 from tabular.solve import solve
 from tabular.sources import from_gymnasium
 from tabular.widgets.drawing import Drawing
-from tabular.widgets.sweeps import value_iteration
+from tabular.widgets.gridworld.sweeps import value_iteration
 from tabular.worlds import gridworld
 from tests.browser.actions import cell, change, click_cell, focus, frames, reached, values
 

@@ -10,13 +10,13 @@ from tabular.objectives import mle
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.widgets.mismatch_worlds import maze
+from tabular.widgets.mismatch.worlds import maze
 from tabular.worlds.papers import two_state
 from tests.browser.actions import change
 
 pytestmark = pytest.mark.browser
 
-SOURCE = """from tabular.widgets.mismatch import MismatchExplorer
+SOURCE = """from tabular.widgets import MismatchExplorer
 explorer = MismatchExplorer()
 explorer"""
 PATIENCE = 60_000

@@ -7,13 +7,13 @@ import pytest
 
 from tabular import lab
 from tabular.claims import every, find
-from tabular.widgets import theorems_stored
-from tabular.widgets.theorems import TheoremBoard
+from tabular.widgets import TheoremBoard
+from tabular.widgets.theorems import stored
 from tests.browser.actions import change
 
 pytestmark = pytest.mark.browser
 
-SOURCE = """from tabular.widgets.theorems import TheoremBoard
+SOURCE = """from tabular.widgets import TheoremBoard
 explorer = TheoremBoard(claim="vagram.pinsker.printed", n=100)
 explorer"""
 PATIENCE = 60_000
@@ -51,7 +51,7 @@ def sides(explorer):
 
 
 def test_cells_show_the_kept_verdicts(explorer, shots):
-    known = theorems_stored.recorded(theorems_stored.DOCS)
+    known = stored.recorded(stored.DOCS)
     facts = explorer.locator("[data-claim]").evaluate_all(
         "nodes => nodes.map((node) => [node.dataset.claim, node.dataset.status, node.dataset.ratio])"
     )

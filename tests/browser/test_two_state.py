@@ -8,7 +8,7 @@ from tabular.equivalence import q_equivalent
 from tabular.evaluate import evaluate
 from tabular.mdp import make_mdp, with_changes
 from tabular.solve import solve
-from tabular.widgets import two_state_models as models
+from tabular.widgets.two_state import models
 from tabular.worlds import two_state
 from tests.browser.actions import change
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 TRUE = two_state().to_dense()
 START = np.array([[0.6, 0.4], [0.3, 0.7]])
-SOURCE = """from tabular.widgets.two_state import TwoStateExplorer
+SOURCE = """from tabular.widgets import TwoStateExplorer
 explorer = TwoStateExplorer()
 explorer"""
 

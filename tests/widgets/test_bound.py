@@ -25,10 +25,10 @@ from tabular.mdp import make_mdp
 from tabular.mismatch import bounds, paper_bound, policy_bounds
 from tabular.optimism import ladder
 from tabular.solve import solve
-from tabular.widgets.bound import BoundExplorer
-from tabular.widgets.bound_batch import optimal_q
-from tabular.widgets.bound_data import REPEATS, TRIALS, sizes
-from tabular.widgets.bound_families import FAMILIES, one
+from tabular.widgets import BoundExplorer
+from tabular.widgets.bound.batch import optimal_q
+from tabular.widgets.bound.data import REPEATS, TRIALS, sizes
+from tabular.widgets.bound.families import FAMILIES, one
 from tabular.worlds import gridworld, two_state
 
 ROOT = Path(__file__).parents[2]
@@ -517,7 +517,7 @@ def test_pair_of_a_bound_on_policies_is_refused(explorer):
 
 
 def test_bounds_load_neither_browser_nor_plotting_nor_jax():
-    program = """import sys; from tabular.widgets.bound import BoundExplorer as B
+    program = """import sys; from tabular.widgets import BoundExplorer as B
 for name in B.presets: B(preset=name).scene()
 print([name for name in ("anywidget", "ipywidgets", "matplotlib", "jax") if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

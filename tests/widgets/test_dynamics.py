@@ -15,8 +15,8 @@ from tabular.mdp import make_mdp, one_hot
 from tabular.optimism import Loop
 from tabular.probability import tilt
 from tabular.solve import solve
-from tabular.widgets.dynamics import DynamicsExplorer
-from tabular.widgets.dynamics_dream import Price, rounds
+from tabular.widgets import DynamicsExplorer
+from tabular.widgets.dynamics.dream import Price, rounds
 
 ROOT = Path(__file__).parents[2]
 MAP = "S..#.\n..#..\n....G"
@@ -303,7 +303,7 @@ def test_shade_of_a_chosen_move_is_its_divergence(explorer):
 
 
 def test_first_picture_loads_neither_jax_nor_plotting():
-    program = """import sys; from tabular.widgets.dynamics import DynamicsExplorer as D; e = D(); e.scene(); e.frames()
+    program = """import sys; from tabular.widgets import DynamicsExplorer as D; e = D(); e.scene(); e.frames()
 print([name for name in ("anywidget", "ipywidgets", "matplotlib", "jax", "gymnasium") if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

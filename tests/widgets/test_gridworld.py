@@ -17,8 +17,8 @@ from tabular.soft import soft_solve
 from tabular.solve import solve
 from tabular.sources import from_gymnasium
 from tabular.widgets import GridworldExplorer
-from tabular.widgets.gridworld import colour_range
-from tabular.widgets.moving import EACH, LAST, chosen
+from tabular.widgets.gridworld.explorer import colour_range
+from tabular.widgets.gridworld.moving import EACH, LAST, chosen
 from tabular.worlds import gridworld
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def test_frames_agree_with_the_run(explorer):
 
 
 def test_frames_are_thinned_evenly(explorer, monkeypatch):
-    monkeypatch.setattr("tabular.widgets.gridworld.NUMBERS_SENT", 1000)
+    monkeypatch.setattr("tabular.widgets.gridworld.explorer.NUMBERS_SENT", 1000)
     count = len(explorer.run.frames)
     index = explorer.frames()["index"]
     assert len(index) < count and index[0] == 0 and index[-1] == count - 1

@@ -17,9 +17,9 @@ from tabular.models import seed_key, softmax_table
 from tabular.objectives import mle, omd
 from tabular.probability import kl_rows
 from tabular.studies.mismatch_map import NAMES, objectives
-from tabular.widgets.mismatch import MismatchExplorer
-from tabular.widgets.mismatch_run import NUMBERS, numbers
-from tabular.widgets.mismatch_worlds import EQUATIONS, OBJECTIVES, OPTIMISTS, maze, model_class, random_world, refused
+from tabular.widgets import MismatchExplorer
+from tabular.widgets.mismatch.run import NUMBERS, numbers
+from tabular.widgets.mismatch.worlds import EQUATIONS, OBJECTIVES, OPTIMISTS, maze, model_class, random_world, refused
 from tabular.worlds.papers import two_state
 
 ROOT = Path(__file__).parents[2]
@@ -331,7 +331,7 @@ def test_exports_are_what_is_shown(explorer, tmp_path):
 
 
 def test_first_picture_loads_neither_jax_nor_plotting():
-    program = """import sys, time; from tabular.widgets.mismatch import MismatchExplorer as M; e = M(); e.scene()
+    program = """import sys, time; from tabular.widgets import MismatchExplorer as M; e = M(); e.scene()
 M(preset="maze").scene()
 print([name for name in ("jax", "matplotlib", "anywidget", "tabular.studies") if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

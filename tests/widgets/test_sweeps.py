@@ -8,7 +8,7 @@ import pytest
 from tabular.evaluate import evaluate
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.widgets import sweeps
+from tabular.widgets.gridworld import sweeps
 from tabular.worlds import gridworld
 
 MAP = "S...#...\n.##...#.\n...#.#..\n.#.....G"

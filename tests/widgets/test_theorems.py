@@ -17,13 +17,13 @@ from tabular.lab.climb import CHUNKS
 from tabular.lab.outcome import HOLDS, VIOLATED, Outcome, outcome
 from tabular.mdp import make_mdp
 from tabular.solve import solve
-from tabular.widgets import theorems_stored
-from tabular.widgets.theorems import CODES, TheoremBoard
-from tabular.widgets.theorems_drawn import compared, paragraphs, tables
-from tabular.widgets.theorems_live import UNIT, Live, place
+from tabular.widgets.theorems import stored
+from tabular.widgets.theorems.drawn import compared, paragraphs, tables
+from tabular.widgets.theorems.explorer import CODES, TheoremBoard
+from tabular.widgets.theorems.live import UNIT, Live, place
 
 HOLDS_ON_ALL, SIMPLE = "holds on all tested", "simplifying"
-ROWS = theorems_stored.recorded(theorems_stored.DOCS)
+ROWS = stored.recorded(stored.DOCS)
 
 
 @lab.claim("mine.sum", "S", source="a test", fields={"x": lab.Box((2,))})
@@ -68,7 +68,7 @@ def test_board_shows_the_kept_verdicts_on_all_claims(board):
 
 
 def test_board_without_a_record_invents_no_verdict(monkeypatch, tmp_path):
-    monkeypatch.setattr(theorems_stored, "DOCS", tmp_path)
+    monkeypatch.setattr(stored, "DOCS", tmp_path)
     board = TheoremBoard(claim="vagram.pinsker.printed", n=20)
     assert set(board.scene()["status"]) == {0} and board.scene()["counts"]["open"] == len(every())
     assert board.instance is None and "verify" in board.disabled()
@@ -80,7 +80,7 @@ def test_board_without_a_record_invents_no_verdict(monkeypatch, tmp_path):
 
 def test_board_reads_a_folder_or_refuses_it(tmp_path):
     (tmp_path / "records").mkdir()
-    shutil.copy(theorems_stored.DOCS / theorems_stored.RECORD, tmp_path / "records")
+    shutil.copy(stored.DOCS / stored.RECORD, tmp_path / "records")
     board = TheoremBoard(tmp_path)
     assert board.status(find("O6")) == HOLDS_ON_ALL and board.certificate == ""
     (tmp_path / "records" / "lab-board.csv").write_text("claim,status\nO6,fine\n")
@@ -140,7 +140,7 @@ def test_statement_keeps_the_layout_of_its_mathematics():
 def test_sides_are_those_of_the_certificate(board):
     for name in ("omd.thm2.mle.signed", "maac.thm41.printed", "classics.simulation.sharp", "vagram.pinsker.printed"):
         board.open(name)
-        facts, _ = theorems_stored.certified(board.certificate)
+        facts, _ = stored.certified(board.certificate)
         sides = board.instance["sides"]
         if facts["arithmetic"] == "rational":
             assert sides["exact"] == [facts["lhs"], facts["rhs"]]
@@ -323,7 +323,7 @@ def test_figure_and_its_file(board, tmp_path):
 
 def test_first_scene_evaluates_no_claim_and_loads_no_jax():
     code = (
-        "import sys; from tabular.widgets.theorems import TheoremBoard; TheoremBoard().scene(); "
+        "import sys; from tabular.widgets.theorems.explorer import TheoremBoard; TheoremBoard().scene(); "
         "assert 'jax' not in sys.modules and 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -12,9 +12,9 @@ from tabular.operators import backup
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.widgets import two_state_models as models
-from tabular.widgets.two_state import TwoStateExplorer
-from tabular.widgets.two_state_presets import OMD, PRESETS, THREE
+from tabular.widgets import TwoStateExplorer
+from tabular.widgets.two_state import models
+from tabular.widgets.two_state.presets import OMD, PRESETS, THREE
 from tabular.worlds import dirichlet, gridworld, two_state
 
 START = np.array([[0.6, 0.4], [0.3, 0.7]])

@@ -14,12 +14,12 @@ from tabular.soft import soft_solve
 from tabular.solve import Solution, solve
 from tabular.sources import from_gymnasium
 from tabular.summary import never_left
-from tabular.widgets import sweeps
 from tabular.widgets.controls import Choice, Download, Slider, Toggle, action
 from tabular.widgets.drawing import LARGEST, Drawing
-from tabular.widgets.gridworld_presets import PRESETS
+from tabular.widgets.gridworld import sweeps
+from tabular.widgets.gridworld.presets import PRESETS
+from tabular.widgets.gridworld.sweeps import Frame, Run
 from tabular.widgets.mapped import MapExplorer, states_of
-from tabular.widgets.sweeps import Frame, Run
 from tabular.worlds.grid import MOVES, STAY
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class GridworldExplorer(MapExplorer):
     """
 
     title = "Gridworld"
-    scripts = ("board.js", "editor.js", "gridworld.js")
+    scripts = ("board.js", "editor.js", "gridworld/front.js")
     presets = PRESETS
 
     gamma = Slider(
@@ -415,7 +415,7 @@ class GridworldExplorer(MapExplorer):
     @action("Animation", hint="Download the frames as a moving picture (GIF)", group="files")
     def export_animation(self) -> Download:
         """The run as a GIF of at most 40 pictures on one colour scale, densest at the beginning."""
-        from tabular.widgets.moving import moving_picture
+        from tabular.widgets.gridworld.moving import moving_picture
 
         return Download(f"{self._file_name()}.gif", "image/gif", moving_picture(self.mdp, self.run, self._norm()))
 

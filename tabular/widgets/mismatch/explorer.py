@@ -17,9 +17,9 @@ from tabular.files import save
 from tabular.mdp import MDP, AnyMDP
 from tabular.widgets.controls import Choice, Download, Slider, Toggle, action
 from tabular.widgets.explorer import Explorer
-from tabular.widgets.mismatch_presets import PRESETS
-from tabular.widgets.mismatch_run import LIVE, NUMBERS, Run, Snapshot, Truth, model_of, numbers
-from tabular.widgets.mismatch_worlds import (
+from tabular.widgets.mismatch.presets import PRESETS
+from tabular.widgets.mismatch.run import LIVE, NUMBERS, Run, Snapshot, Truth, model_of, numbers
+from tabular.widgets.mismatch.worlds import (
     EQUATIONS,
     MODELS,
     OBJECTIVES,
@@ -69,7 +69,7 @@ class MismatchExplorer(Explorer):
     """
 
     title = "Mismatch"
-    scripts = ("board.js", "mismatch-pictures.js", "mismatch.js")
+    scripts = ("board.js", "mismatch/pictures.js", "mismatch/front.js")
     presets = PRESETS
 
     world = Choice(
@@ -350,7 +350,7 @@ class MismatchExplorer(Explorer):
 
     def figure(self) -> Figure:
         """Truth and model, and the mismatch plane with the kept runs."""
-        from tabular.widgets.mismatch_figure import drawn
+        from tabular.widgets.mismatch.figure import drawn
 
         kept = [(OBJECTIVES[each.objective], each.capacity, each.kl, each.J) for each in self.kept]
         now = (OBJECTIVES[self.objective], self.capacity, *self.run.path)

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from tabular import plot
 
 if TYPE_CHECKING:
-    from tabular.widgets.dynamics import DynamicsExplorer
+    from tabular.widgets.dynamics.explorer import DynamicsExplorer
 
 TRUE, DREAM, GETS = "#7a828d", "#0072b2", "#c2500a"
 REACH = 0.49

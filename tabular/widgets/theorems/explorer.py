@@ -19,13 +19,13 @@ from tabular.lab.board import Board
 from tabular.lab.stored import recheck
 from tabular.lab.verdict import CERTIFIED, FLOAT_ONLY, HOLDS, STATUSES, Verdict
 from tabular.output import plain
-from tabular.widgets import theorems_stored
 from tabular.widgets.controls import Choice, Download, Slider, action
 from tabular.widgets.explorer import Explorer
-from tabular.widgets.theorems_drawn import Values, as_mdp, compared, paragraphs, tables
-from tabular.widgets.theorems_live import Live
-from tabular.widgets.theorems_presets import PRESETS
-from tabular.widgets.theorems_stored import Known
+from tabular.widgets.theorems import stored
+from tabular.widgets.theorems.drawn import Values, as_mdp, compared, paragraphs, tables
+from tabular.widgets.theorems.live import Live
+from tabular.widgets.theorems.presets import PRESETS
+from tabular.widgets.theorems.stored import Known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ class TheoremBoard(Explorer):
     """
 
     title = "Theorem board"
-    scripts = ("theorems.js",)
+    scripts = ("theorems/front.js",)
     presets = PRESETS
 
     n = Slider("Instances", 300, low=10, high=10_000, step=10, hint="Random instances of a check", group="run")
@@ -82,13 +82,13 @@ class TheoremBoard(Explorer):
     show = Choice("Show", "all", SHOW, group="filter")
 
     def __init__(self, verdicts: Board | str | Path | None = None, *, claim: str | None = None, **values):
-        kept = theorems_stored.DOCS if verdicts is None else verdicts
+        kept = stored.DOCS if verdicts is None else verdicts
         self.board_claims: tuple[Claim, ...] = every()
         self.known: Mapping[str, Known] = {}
         if isinstance(kept, Board):
-            self.board_claims, self.known = kept.claims, theorems_stored.on_board(kept)
-        elif verdicts is not None or (theorems_stored.DOCS / theorems_stored.RECORD).exists():
-            self.known = theorems_stored.recorded(Path(kept))
+            self.board_claims, self.known = kept.claims, stored.on_board(kept)
+        elif verdicts is not None or (stored.DOCS / stored.RECORD).exists():
+            self.known = stored.recorded(Path(kept))
         self.results: dict[str, list[tuple[str, Verdict]]] = {}
         """Verdicts found here, by claim, the newest first, each with what was run."""
         self.claim = self.board_claims[0]
@@ -200,7 +200,7 @@ class TheoremBoard(Explorer):
         found: dict[str, tuple[str, Values]] = {}
         known = self.known.get(self.claim.name)
         if known and known.certificate:
-            facts, arrays = theorems_stored.certified(known.certificate)
+            facts, arrays = stored.certified(known.certificate)
             found["certificate"] = (f"Certified: {facts['kind']}", arrays)
         if known and known.worst and not (known.violations + known.starts_that_violate and known.certificate):
             found["worst"] = (f"Kept: least slack ({known.source})", known.worst)
@@ -371,7 +371,7 @@ class TheoremBoard(Explorer):
     def _certificate(self) -> dict[str, Any] | None:
         if not self.certificate:
             return None
-        facts, _ = theorems_stored.certified(self.certificate)
+        facts, _ = stored.certified(self.certificate)
         names = ("kind", "arithmetic", "relation", "lhs", "rhs", "outside")
         return {name: facts[name] for name in names} | {"verified": self.verified}
 

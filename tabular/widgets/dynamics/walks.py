@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabular.widgets.dynamics_dream import Successors
+from tabular.widgets.dynamics.dream import Successors
 
 LONGEST_WALK = 150
 LONGEST_CHART, SHORTEST_CHART = 150, 12

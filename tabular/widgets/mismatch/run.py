@@ -15,7 +15,7 @@ from tabular.mdp import MDP, make_mdp, with_changes
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
 from tabular.solve import Solution, solve
-from tabular.widgets.mismatch_worlds import OPTIMISTS, model_class, objective
+from tabular.widgets.mismatch.worlds import OPTIMISTS, model_class, objective
 
 if TYPE_CHECKING:
     from tabular.fitting import Training

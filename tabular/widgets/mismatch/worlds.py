@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tabular import optimism
 from tabular.errors import suggestion
 from tabular.mdp import MDP, AnyMDP, with_changes
-from tabular.widgets.gridworld import check_drawable
+from tabular.widgets.gridworld.explorer import check_drawable
 from tabular.worlds.grid import gridworld
 from tabular.worlds.papers import two_state
 from tabular.worlds.random import garnet

@@ -16,7 +16,7 @@ import numpy as np
 from tabular.lab.board import Board
 from tabular.lab.verdict import Verdict
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 """Where the record and the certificates lie in a checkout; an installed package has none."""
 RECORD = Path("records/lab-board.csv")
 

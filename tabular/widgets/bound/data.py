@@ -15,8 +15,8 @@ from tabular.counts.counting import Counts
 from tabular.mdp import MDP, AnyMDP, make_mdp, with_changes
 from tabular.mismatch import Bound, bounds, require_alike, sharp_bound
 from tabular.solve import solve
-from tabular.widgets.bound_batch import optimal_q, policy_values
-from tabular.widgets.bound_family import Family, Line, Sides, Values, rows
+from tabular.widgets.bound.batch import optimal_q, policy_values
+from tabular.widgets.bound.family import Family, Line, Sides, Values, rows
 
 LARGEST = 40
 """States at most: everything is solved again while a slider moves."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from tabular.files import save
 from tabular.mdp import AnyMDP
-from tabular.widgets.bound_data import TRIALS, Blend, Trials
-from tabular.widgets.bound_families import FAMILIES, one
-from tabular.widgets.bound_family import Family, Sides, Spot
-from tabular.widgets.bound_presets import PRESETS
+from tabular.widgets.bound.data import TRIALS, Blend, Trials
+from tabular.widgets.bound.families import FAMILIES, one
+from tabular.widgets.bound.family import Family, Sides, Spot
+from tabular.widgets.bound.presets import PRESETS
 from tabular.widgets.controls import Choice, Download, Slider, action
 from tabular.widgets.explorer import Explorer
 from tabular.worlds import two_state
@@ -66,7 +66,7 @@ class BoundExplorer(Explorer):
     """
 
     title = "Bounds"
-    scripts = ("bound_chart.js", "bound_instance.js", "bound.js")
+    scripts = ("bound/chart.js", "bound/instance.js", "bound/front.js")
     presets = PRESETS
 
     bound = Choice("Bound", "simulation", BOUNDS, group="bound")

@@ -17,8 +17,8 @@ from tabular.mismatch import (
     sharp_bound,
 )
 from tabular.optimism.lower_bounds import ladder as ladder_of
-from tabular.widgets.bound_batch import Pairs
-from tabular.widgets.bound_family import Family, Line, Sides, Spot, Values, graph, rows
+from tabular.widgets.bound.batch import Pairs
+from tabular.widgets.bound.family import Family, Line, Sides, Spot, Values, graph, rows
 
 OMD = "Nikishin et al. 2021, Theorem 2"
 MNM = "Eysenbach et al. 2021"

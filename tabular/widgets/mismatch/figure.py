@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tabular import plot
 from tabular.mdp import MDP
 from tabular.plot.lines import COLOURS, MARKERS
-from tabular.widgets.mismatch_run import Snapshot, Truth
+from tabular.widgets.mismatch.run import Snapshot, Truth
 
 Path = tuple[str, str, np.ndarray, np.ndarray]
 """Objective, capacity, divergences and returns of a run."""

@@ -13,7 +13,7 @@ from tabular.mdp import AnyMDP, make_mdp, one_hot
 from tabular.solve import Solution, solve
 from tabular.widgets.controls import Choice, Download, Slider, Toggle, action
 from tabular.widgets.drawing import Drawing
-from tabular.widgets.dynamics_dream import (
+from tabular.widgets.dynamics.dream import (
     Dream,
     Price,
     Successors,
@@ -23,9 +23,9 @@ from tabular.widgets.dynamics_dream import (
     successors,
     value_of,
 )
-from tabular.widgets.dynamics_presets import PRESETS
-from tabular.widgets.dynamics_walks import arrivals, horizon, walks
-from tabular.widgets.dynamics_world import check_drawing, paying_mdp
+from tabular.widgets.dynamics.presets import PRESETS
+from tabular.widgets.dynamics.walks import arrivals, horizon, walks
+from tabular.widgets.dynamics.world import check_drawing, paying_mdp
 from tabular.widgets.mapped import MapExplorer, states_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DynamicsExplorer(MapExplorer):
     """
 
     title = "Optimistic dynamics"
-    scripts = ("board.js", "editor.js", "dynamics_charts.js", "dynamics_layers.js", "dynamics.js")
+    scripts = ("board.js", "editor.js", "dynamics/charts.js", "dynamics/layers.js", "dynamics/front.js")
     presets = PRESETS
 
     gamma = Slider(
@@ -386,7 +386,7 @@ class DynamicsExplorer(MapExplorer):
 
     def figure(self) -> Figure:
         """The map with true and optimistic dynamics, and what is promised and gotten."""
-        from tabular.widgets.dynamics_figure import draw
+        from tabular.widgets.dynamics.figure import draw
 
         return draw(self)
 

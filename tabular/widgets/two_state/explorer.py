@@ -18,12 +18,12 @@ from tabular.mdp import MDP, AnyMDP, make_mdp
 from tabular.polytope import Line, Polytope, is_value, policy_values
 from tabular.soft import soft_solve
 from tabular.solve import Solution, solve
-from tabular.widgets import two_state_models as models
 from tabular.widgets.controls import Choice, Download, Slider, Toggle, action, finite, whole
 from tabular.widgets.explorer import Explorer
-from tabular.widgets.two_state_models import Cloud, Learned
-from tabular.widgets.two_state_presets import PRESETS
-from tabular.widgets.two_state_scene import MOST_ACTIONS, check_shown, frame, new_names, outline, swept
+from tabular.widgets.two_state import models
+from tabular.widgets.two_state.models import Cloud, Learned
+from tabular.widgets.two_state.presets import PRESETS
+from tabular.widgets.two_state.scene import MOST_ACTIONS, check_shown, frame, new_names, outline, swept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ class TwoStateExplorer(Explorer):
     """
 
     title = "Two states"
-    scripts = ("two_state_graph.js", "two_state_plane.js", "two_state.js")
+    scripts = ("two_state/graph.js", "two_state/plane.js", "two_state/front.js")
     presets = PRESETS
 
     gamma = Slider(

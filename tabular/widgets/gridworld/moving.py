@@ -11,7 +11,7 @@ from PIL import Image
 from tabular.mdp import AnyMDP
 from tabular.plot.encode import animated
 from tabular.plot.heatmap import grid
-from tabular.widgets.sweeps import Frame, Run, frame_labels
+from tabular.widgets.gridworld.sweeps import Frame, Run, frame_labels
 
 PICTURES = 40
 EACH, LAST = 160, 2000
