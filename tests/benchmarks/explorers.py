@@ -140,7 +140,7 @@ CASES = [
     square(20, 100),
     Case(
         "two-state",
-        shown("two_state", "TwoStateExplorer"),
+        shown("TwoStateExplorer"),
         {
             "a key that moves the policy": key("[data-square]", *["ArrowLeft"] * 5, *["ArrowRight"] * 5),
             "a key that moves the discount": slider("gamma"),
@@ -149,13 +149,13 @@ CASES = [
     ),
     Case(
         "mismatch",
-        shown("mismatch", "MismatchExplorer"),
+        shown("MismatchExplorer"),
         {"a key that moves the bound of the norm": slider("kappa"), "a click on a preset": preset("small", "enough")},
         trains=("[data-preset=small]", ".train"),
     ),
     Case(
         "bound",
-        shown("bound", "BoundExplorer"),
+        shown("BoundExplorer"),
         {
             "a key that moves the error": slider("leak"),
             "a key that moves along the curve": key(".boundchart", *["ArrowLeft"] * 5, *["ArrowRight"] * 5),
@@ -164,12 +164,12 @@ CASES = [
     ),
     Case(
         "dynamics",
-        shown("dynamics", "DynamicsExplorer"),
+        shown("DynamicsExplorer"),
         {"a key that moves the discount": slider("gamma"), "a click on a preset": preset("first", "bridge")},
     ),
     Case(
         "theorems",
-        shown("theorems", "TheoremBoard"),
+        shown("TheoremBoard"),
         {"a click on a preset": preset("hypothesis", "printed"), "a key that moves the seed": slider("seed")},
     ),
 ]

@@ -10,10 +10,10 @@ import numpy as np
 PATIENCE = 20_000
 
 
-def shown(module: str, name: str, **values) -> str:
+def shown(name: str, **values) -> str:
     """The cell that shows an explorer."""
     arguments = ", ".join(f"{key}={value!r}" for key, value in values.items())
-    return f"from tabular.widgets.{module} import {name}\n{name}({arguments})"
+    return f"from tabular.widgets import {name}\n{name}({arguments})"
 
 
 @contextmanager

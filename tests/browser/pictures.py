@@ -14,13 +14,19 @@ from tabular.plot.encode import paletted
 from tests.browser.actions import shown
 from tests.browser.lab import Lab, lab
 
+TRAINED = """from tabular.widgets import MismatchExplorer
+explorer = MismatchExplorer(preset="small", pace=30)
+for objective in ("mle", "omd_bellman", "omd_returns"):
+    explorer.objective = objective
+    explorer.train(1500)
+explorer"""
 PICTURES = {
-    "gridworld": shown("gridworld", "GridworldExplorer", preset="cliffs", slip=0.1),
-    "two-state": shown("two_state", "TwoStateExplorer"),
-    "mismatch": shown("mismatch", "MismatchExplorer"),
-    "bound": shown("bound", "BoundExplorer"),
-    "dynamics": shown("dynamics", "DynamicsExplorer"),
-    "theorems": shown("theorems", "TheoremBoard"),
+    "gridworld": shown("GridworldExplorer", preset="cliffs", slip=0.1),
+    "two-state": shown("TwoStateExplorer"),
+    "mismatch": TRAINED,
+    "bound": shown("BoundExplorer", preset="printed"),
+    "dynamics": shown("DynamicsExplorer", preset="bridge"),
+    "theorems": shown("TheoremBoard", preset="printed"),
 }
 """The cell that makes each."""
 
