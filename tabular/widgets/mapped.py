@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ class MapExplorer(Explorer):
     drawing: Drawing
     _past: list[Drawing]
 
+    @abstractmethod
     def redrawn(self) -> None:
         """Called after the map has changed: forget what was computed from it."""
-        raise NotImplementedError
 
     @action()
     def paint(self, cells: Iterable[tuple[int, int]], kind: str) -> None:

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 import nbformat
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tabular.solve import solve
 from tabular.worlds import gridworld
 from tests.browser.actions import change, values
-from tests.browser.lab import CHROMIUM, FLAGS, KERNEL, ROOT, SECONDS, free_port
+from tests.browser.lab import KERNEL, ROOT, SECONDS, free_port
 
-pytest.importorskip("voila", reason="needs the extra voila")
 pytestmark = pytest.mark.browser
 
 MAP = "S....\n.##..\n.#..G"
@@ -64,11 +62,10 @@ def await_answer(address: str, server: subprocess.Popen) -> None:
             time.sleep(0.25)
 
 
-def test_voila_serves_an_explorer_that_reacts(tmp_path, shots):
-    with voila(tmp_path) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        faults: list[str] = []
+def test_voila_serves_an_explorer_that_reacts(tmp_path, shots, laboratory):
+    faults: list[str] = []
+    with voila(tmp_path) as address:
+        page = laboratory.browser.new_page(viewport={"width": 1300, "height": 1000})
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address, timeout=3 * SECONDS * 1000)
         explorer = page.locator(".mdpscope[data-ready=true]")
@@ -80,5 +77,5 @@ def test_voila_serves_an_explorer_that_reacts(tmp_path, shots):
             exact = solve(gridworld(MAP, gamma=gamma, slip=0.2)).V
             np.testing.assert_allclose(values(explorer), exact, atol=1e-9)
         explorer.screenshot(path=shots / "voila.png")
-        browser.close()
+        page.close()
     assert faults == []
