@@ -170,7 +170,10 @@ CASES = [
     Case(
         "theorems",
         shown("TheoremBoard"),
-        {"a click on a preset": preset("hypothesis", "printed"), "a key that moves the seed": slider("seed")},
+        {
+            "a click on a preset": preset("hypothesis", "printed"),
+            "a key that moves the number of instances": slider("n"),
+        },
     ),
 ]
 

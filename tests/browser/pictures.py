@@ -42,7 +42,7 @@ def main(folder: str, names: list[str]) -> None:
 
 def photographed(jupyter: Lab, source: str) -> bytes:
     """The explorer that a cell makes, once everything is there."""
-    with jupyter.notebook(source, width=1200, height=1500) as page:
+    with jupyter.notebook(source, width=1200, height=2100) as page:
         explorer = jupyter.explorer(page)
         page.wait_for_timeout(2500)  # frames have arrived, colours have faded
         return paletted(explorer.screenshot())

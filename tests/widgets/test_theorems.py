@@ -67,6 +67,13 @@ def test_board_shows_the_kept_verdicts_on_all_claims(board):
     assert scene["counts"]["all"] == len(every()) == scene["counts"]["holds"] + scene["counts"]["violated"]
 
 
+@pytest.mark.parametrize("name", TheoremBoard.presets)
+def test_board_begins_with_a_preset(name):
+    asked, begun = TheoremBoard(), TheoremBoard(preset=name)
+    asked.preset(name)
+    assert (begun.claim, begun.preset_name) == (asked.claim, name)
+
+
 def test_board_without_a_record_invents_no_verdict(monkeypatch, tmp_path):
     monkeypatch.setattr(stored, "DOCS", tmp_path)
     board = TheoremBoard(claim="vagram.pinsker.printed", n=20)

@@ -53,11 +53,13 @@ function mount(ui) {
     const reasons = Object.values(refused).map((reason) => h("div", { text: reason }));
     refusal.replaceChildren(reasons.length ? h("details", {}, h("summary", { text: `${reasons.length} can’t be used here: why?` }), ...reasons) : "");
   });
+  const bound = capacity.kappa.querySelector("input[type=range]");
   const limits = once((model, top, optimist, own) => {
     const axis = { norm: "kappa", rank: "rank", blocks: "block" }[model];
     for (const name of ["kappa", "rank", "block"]) capacity[name].hidden = name !== axis;
     capacity.rewards.hidden = optimist;
-    capacity.kappa.querySelector("input[type=range]").max = top;
+    bound.max = top;
+    bound.style.setProperty("--part", `${(100 * ui.values.kappa) / top}%`);
     world.querySelector("[data-value=own]").hidden = !own;
     effect.textContent = { norm: "Moving κ, α or the step size goes on with this run.", rank: "Another rank starts again; α and the step size go on.", blocks: "Another size starts again; α and the step size go on." }[model]
       + (optimist ? " This objective’s models have the true rewards." : "");

@@ -66,6 +66,7 @@ class TheoremBoard(Explorer):
       verdicts: a `Board`; or a folder with `records/lab-board.csv` and `certificates/`. By default that of the
         checkout; in an installed package there is none, and every claim stands there as not checked.
       claim: name or id of the claim to open.
+      preset: what to begin with instead: "printed", ...
       values: the controls' first values: n, seed, paper, show.
 
     Raises:
@@ -81,7 +82,9 @@ class TheoremBoard(Explorer):
     paper = Choice("Paper", "all", {"all": "All papers", **SHORT}, group="filter")
     show = Choice("Show", "all", SHOW, group="filter")
 
-    def __init__(self, verdicts: Board | str | Path | None = None, *, claim: str | None = None, **values):
+    def __init__(
+        self, verdicts: Board | str | Path | None = None, *, claim: str | None = None, preset: str = "", **values
+    ):
         kept = stored.DOCS if verdicts is None else verdicts
         self.board_claims: tuple[Claim, ...] = every()
         self.known: Mapping[str, Known] = {}
@@ -98,7 +101,10 @@ class TheoremBoard(Explorer):
         self.live: Live | None = None
         self.verified: float | None = None
         super().__init__()
-        self.open(claim or (FIRST if FIRST in self._by_name else self.claim.name))
+        if preset:
+            self.preset(preset)
+        else:
+            self.open(claim or (FIRST if FIRST in self._by_name else self.claim.name))
         self.set(**values)
         self._beginning = self.state()
 
