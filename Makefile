@@ -21,7 +21,7 @@ endif
 PYTHON ?= $(or $(shell ($(ENV) -c 'import sys; print(sys._base_executable)') 2>/dev/null),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow lab check format bench docs images fidelity theorems clean FORCE
+.PHONY: help setup reproduce test test-slow lab notebooks check format bench docs images fidelity theorems clean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,8 +37,11 @@ test: $(READY)  ## the fast tests and the notebooks
 test-slow: $(READY)  ## the tests that take minutes
 	$(ENV) -m pytest -n logical --maxprocesses 4 -m "slow and not browser and not gpu" $(ARGS)
 
-lab: $(READY)  ## JupyterLab on notebooks/
-	$(ENV) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks
+lab: $(READY)  ## JupyterLab, at the first notebook
+	$(ENV) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks/01_first_look.ipynb
+
+notebooks: $(READY)  ## run the notebooks and keep their outputs: all, or ARGS="05 08"
+	$(ENV) -m tests.notebooks $(ARGS)
 
 check: $(READY)  ## format, lint and types
 	@failed=0; \
@@ -65,6 +68,7 @@ PICTURES := omd-fig2 omd-fig3 lab-simulation lab-residual mismatch-map
 images: $(READY)  ## pictures of README and docs (the mismatch map takes 20 minutes on two cores)
 	mkdir -p docs/images
 	$(ENV) -m tabular.studies.animation docs/images/learning.gif
+	$(ENV) -m tests.browser.pictures docs/images
 	$(ENV) -m tabular reproduce $(PICTURES) --out results
 	cp $(PICTURES:%=results/%.png) docs/images/
 	cp results/mismatch-map.csv docs/records/

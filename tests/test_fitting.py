@@ -10,10 +10,9 @@ import optax
 import pytest
 
 import tabular as tb
-from tabular import fitting
 from tabular.device import to_device
 from tabular.errors import NotConverged
-from tabular.fitting import Interrupted, fit
+from tabular.fitting import Interrupted, Training, fit, loop
 from tabular.mdp import make_mdp
 from tabular.models import Theta, random_start, seed_key, softmax_table
 from tabular.objectives import Objective, mle, omd
@@ -148,7 +147,7 @@ def test_fit_keeps_infeasible_actions_and_ends():
 
 def compiled() -> list[int]:
     """How many times each compiled function of the loop has been compiled."""
-    functions = (fitting._advance, fitting._measure, fitting._models, fitting._lanes)
+    functions = (loop.advance, loop.measure, loop.models, loop.lanes_of)
     return [f._cache_size() for f in functions]  # type: ignore[attr-defined]
 
 
@@ -270,3 +269,58 @@ def test_fit_refuses_total_reward():
 def test_theta_is_a_record_with_leading_axes():
     found = fit(TRUE, mle(), RAW, seeds=(1, 2), kappa=(1.0, 2.0), steps=1)
     assert isinstance(found.theta, Theta) and found.theta.logits.shape == (2, 2, 2, 2, 2)
+
+
+# step by step
+
+
+def test_training_in_pieces_is_that_of_fit():
+    whole = fit(TRUE, omd(), RAW, seeds=(1, 2), kappa=(1.0, 2.0), steps=60)
+    training = Training(TRUE, omd(), RAW, seeds=(1, 2), kappa=(1.0, 2.0))
+    for stop in (1, 17, 60):
+        training.advance(stop)
+    found = training.report()
+    np.testing.assert_array_equal(found.theta.logits, whole.theta.logits)
+    np.testing.assert_array_equal(training.kernels[0], whole.P_hat)
+    np.testing.assert_array_equal(found.J, whole.J)
+    assert (training.steps, training.active, training.failed) == (60, True, False)
+    np.testing.assert_array_equal(found.history.step, [1, 17, 60])
+
+
+def test_training_goes_on_with_another_bound():
+    training = Training(TRUE, mle(), SCALED, seeds=(1, 2), kappa=(3.0, 3.0))
+    training.advance(40)
+    before = training.report().theta
+    training.change(kappa=0.5)
+    after = training.report().theta
+    size = np.sqrt((after.logits**2).sum((2, 3, 4)) + (after.reward**2).sum((2, 3)))
+    np.testing.assert_allclose(size, 0.5, atol=1e-12)
+    np.testing.assert_allclose(
+        after.logits / after.logits[..., :1, :1, :1], before.logits / before.logits[..., :1, :1, :1]
+    )
+    training.advance(41)
+    assert training.steps == 41
+
+
+def test_training_that_had_converged_moves_again_after_a_change():
+    training = Training(TRUE, mle(), SCALED, seeds=(1, 2), kappa=(0.0, 0.0))
+    training.advance(50)
+    assert not training.active and not training.failed
+    training.change(kappa=1.0)
+    training.advance(60)
+    assert training.active and abs(training.kernels[0] - 0.5).max() > 1e-3
+
+
+def test_training_refuses_an_objective_of_another_kind():
+    training = Training(TRUE, mle(), SCALED, seeds=(1, 2), kappa=(1.0, 1.0))
+    with pytest.raises(ValueError, match="objective is a OMDReturns, expected a MLE"):
+        training.change(objective=omd())
+    with pytest.raises(ValueError, match="lr = -1, expected a positive step size"):
+        training.change(lr=-1)
+    assert training.lr == 0.01
+
+
+def test_training_that_failed_says_so():
+    training = Training(TRUE, Breaks((4.0,)), RAW, seeds=(2, 4), kappa=(0.5, 9.0))
+    training.advance(20)
+    assert training.failed and training.active

@@ -16,6 +16,7 @@ ROOMS = [
     "geometry",
     "mdp",
     "operators",
+    "polytope",
     "probability",
     "bounds",
     "linear",

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -27,6 +28,7 @@ from tabular.lab.certificate import Certificate, certify
 from tabular.lab.lanes import Values, lanes
 from tabular.lab.outcome import EXCLUDED, HOLDS, UNDECIDED, VIOLATED, Outcome, outcome
 from tabular.lab.simplify import cost, is_allowed, judged, meant, reduced, simplest_rounded
+from tabular.lab.steps import finished
 from tabular.lab.verdict import Verdict, Witness, status
 
 STARTS = 32
@@ -38,6 +40,27 @@ SUPPLIED = -1
 """In place of the number of a start: the instance of equality comes with the claim."""
 SETTLING = (10**6, 1000, 10)
 """Denominators that an instance is rounded to if nothing decides about it as it is."""
+
+
+COMPILING, CLIMBING, JUDGING, SIMPLIFYING = "compiling the gradient", "climbing", "judging", "simplifying"
+CLIMB = 0.7
+"""Share of the work that the climb is taken for; the rest is to judge where it ended."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far an attack is."""
+
+    doing: str
+    """What comes next: one of the above."""
+    sizes: Mapping[str, int]
+    """Of the instances that are searched now."""
+    share: float
+    """Of the work, at most."""
+    instance: Values | None = None
+    """One that the search has reached; while it climbs, that of the largest ratio."""
+    outcome: Outcome | None = None
+    """What the claim does on it, once that is judged."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +89,35 @@ def attack(claim: Claim | str, seed: int = 0, starts: int = STARTS, progress: bo
     Raises:
       ValueError for an unknown claim, or if `starts` or `seed` is no such number.
     """
-    began = time.perf_counter()
     (claim,) = resolve(claim)
     if not (starts == int(starts) and starts > 0):
         raise ValueError(f"starts = {starts!r}, expected a whole number of 1 or more, such as {STARTS}.")
     if not (seed == int(seed) and seed >= 0):
         raise ValueError(f"seed = {seed!r}, expected a whole number of 0 or more.")
+    with tqdm(total=1.0, bar_format=BAR, disable=not progress) as bar:
+
+        def tell(step: Step) -> None:
+            bar.set_description_str(" ".join([claim.name, *(f"{name}={n}" for name, n in step.sizes.items())]))
+            bar.update(step.share - bar.n)
+
+        return finished(attacking(claim, seed, starts), tell)
+
+
+def attacking(claim: Claim, seed: int = 0, starts: int = STARTS) -> Generator[Step, None, Verdict]:
+    """The attack on a claim, step by step: yields how far it is, returns the verdict."""
+    began = time.perf_counter()
     reached: list[Reached] = []
-    for first, sizes in zip(count(0, starts), _sizes(claim)):
-        title = " ".join([claim.name, *(f"{name}={n}" for name, n in sizes.items())])
-        with tqdm(total=1.0, desc=title, bar_format=BAR, disable=not progress) as bar:
-            ends = _search(claim, sizes, seed, starts, bar.update)
-        reached += [Reached(first + start, *_decided(claim, values)) for start, values in ends]
+    choices = _sizes(claim)
+    for k, sizes in enumerate(choices):
+        ends = yield from _searching(claim, sizes, seed, starts, (k / len(choices), (k + CLIMB) / len(choices)))
+        for done, (start, values) in enumerate(ends, start=1):
+            found = Reached(k * starts + start, *_decided(claim, values))
+            reached.append(found)
+            share = (k + CLIMB + (1 - CLIMB) * done / len(ends)) / len(choices)
+            yield Step(JUDGING, sizes, share, found.values, found.outcome)
         if any(each.outcome.status == VIOLATED for each in reached):
             break
+    yield Step(SIMPLIFYING, sizes, 1.0)
     return _verdict(claim, seed, reached, began)
 
 
@@ -90,21 +128,34 @@ def _sizes(claim: Claim) -> list[Mapping[str, int]]:
     return [smallest, larger] if larger != smallest else [smallest]
 
 
-def _search(
-    claim: Claim, sizes: Mapping[str, int], seed: int, starts: int, advance: Callable[[float], object]
-) -> list[tuple[int, Values]]:
-    """Numbers of starts, and the instances there and reached from there."""
+def _searching(
+    claim: Claim, sizes: Mapping[str, int], seed: int, starts: int, shares: tuple[float, float]
+) -> Generator[Step, None, list[tuple[int, Values]]]:
+    """Numbers of starts, and the instances there and reached from there; `shares` of the work before and after."""
     instances = [claim.drawn(np.random.default_rng([seed, i]), sizes) for i in range(starts)]
     if claim.arithmetic == "exact" or not claim.attackable:
         return list(enumerate(instances))
+    yield Step(COMPILING, sizes, shares[0])
     ways = lanes(claim, instances)
     from tabular.lab.climb import climbed  # JAX is loaded when it is needed
     from tabular.lab.evolve import evolved
 
-    ends = climbed(claim, ways, advance)
+    ends = yield from _told(climbed(claim, ways), sizes, shares)
     if ends is None:
-        ends = evolved(claim, ways, seed, advance)
+        ends = yield from _told(evolved(claim, ways, seed), sizes, shares)
     return [*enumerate(instances), *((way.start, end) for way, end in zip(ways, ends, strict=True))]
+
+
+def _told(
+    steps: Generator[tuple[float, Values], None, Any], sizes: Mapping[str, int], shares: tuple[float, float]
+) -> Generator[Step, None, Any]:
+    """The steps of a search as those of the attack, and what it found."""
+    while True:
+        try:
+            share, instance = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Step(CLIMBING, sizes, shares[0] + share * (shares[1] - shares[0]), instance)
 
 
 def _decided(claim: Claim, values: Values) -> tuple[Values, Outcome]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from numbers import Integral
 
 import numpy as np
@@ -22,7 +22,8 @@ from tabular.lab import verdict
 from tabular.lab.board import Board
 from tabular.lab.certificate import Certificate, certify, counterexample
 from tabular.lab.outcome import EXCLUDED, UNDECIDED, VIOLATED, Outcome, exact_outcome, outcome
-from tabular.lab.processes import Evaluate, evaluating
+from tabular.lab.processes import Evaluate, evaluating, here
+from tabular.lab.steps import finished
 from tabular.lab.verdict import Verdict, Witness
 
 PATIENCE = 10
@@ -69,8 +70,27 @@ def check(
         verdicts = []
         for claim in chosen:
             bar.set_description_str(claim.name)
-            verdicts.append(_verdict(claim, n, seed, evaluate, bar.update))
+            steps = checking(claim, n, seed, evaluate)
+            verdicts.append(finished(steps, lambda step: bar.update(step[1].status != EXCLUDED)))
     return Board(tuple(chosen), tuple(verdicts))
+
+
+def checking(
+    claim: Claim, n: int, seed: int, evaluate: Evaluate = here
+) -> Generator[tuple[int, Outcome], None, Verdict]:
+    """The check of one claim, step by step: yields the number and the outcome of each instance, returns the verdict.
+
+    Instances that don't meet the hypotheses are among the steps, and don't count.
+    """
+    began = time.perf_counter()
+    found: dict[int, Outcome] = {}
+    for i, each in _outcomes(claim, n, seed, evaluate):
+        if each.status != EXCLUDED:
+            found[i] = each
+        yield i, each
+        if len(found) == n:
+            break
+    return _verdict(claim, seed, found, began)
 
 
 def replay(claim: Claim | str, seed: int, i: int) -> Witness:
@@ -105,10 +125,8 @@ def _dropping(claims: list[Claim], names: list[str]) -> list[Claim]:
     return [claim.without(*dropped) if dropped else claim for claim, dropped in zip(claims, own, strict=True)]
 
 
-def _verdict(claim: Claim, n: int, seed: int, evaluate: Evaluate, tell: Callable[[int], object]) -> Verdict:
-    """The verdict on one claim; `tell` is called with 1 for each instance that counts."""
-    began = time.perf_counter()
-    found = _outcomes(claim, n, seed, evaluate, tell)
+def _verdict(claim: Claim, seed: int, found: Mapping[int, Outcome], began: float) -> Verdict:
+    """The verdict on a claim from its outcomes on the instances that count."""
     violations = sum(each.status == VIOLATED for each in found.values())
     undecided = sum(each.status == UNDECIDED for each in found.values())
     worst, tightest = _deciding(claim, seed, found)
@@ -132,17 +150,10 @@ def _verdict(claim: Claim, n: int, seed: int, evaluate: Evaluate, tell: Callable
     )
 
 
-def _outcomes(claim: Claim, n: int, seed: int, evaluate: Evaluate, tell: Callable[[int], object]) -> dict[int, Outcome]:
-    """What the claim does on the first n instances that meet its hypotheses, by their numbers."""
-    found: dict[int, Outcome] = {}
+def _outcomes(claim: Claim, n: int, seed: int, evaluate: Evaluate) -> Iterator[tuple[int, Outcome]]:
+    """What the claim does on one instance after the other, by number; up to ten times as many as are to count."""
     for first in range(0, PATIENCE * n, n):
-        for i, each in enumerate(evaluate(claim, seed, range(first, first + n)), start=first):
-            if each.status != EXCLUDED:
-                found[i] = each
-                tell(1)
-            if len(found) == n:
-                return found
-    return found
+        yield from enumerate(evaluate(claim, seed, range(first, first + n)), start=first)
 
 
 def _deciding(claim: Claim, seed: int, found: Mapping[int, Outcome]) -> tuple[Witness | None, Witness | None]:

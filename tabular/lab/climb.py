@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,12 +14,12 @@ from jax import lax
 
 from tabular import device
 from tabular.claims.claim import Claim, Instance
-from tabular.lab.lanes import REACH, Lane, Values, arrays, score
+from tabular.lab.lanes import AIMS, REACH, Lane, Values, arrays, score
 
 assert device  # importing it switches JAX to float64
 
-STEPS, CHUNKS = 400, 10
-"""Steps of Adam, and how often the loop comes back to move a progress bar and to hear Ctrl-C."""
+STEPS, CHUNKS = 400, 40
+"""Steps of Adam, and how often the loop comes back to tell how far it is and to hear Ctrl-C."""
 OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.3, STEPS), b2=0.99, eps=1e-30)
 KICK = 0.01
 """Standard deviation of the steps, all in one random direction, that a lane takes where it has no slope."""
@@ -27,29 +27,27 @@ UNTRACEABLE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, jax.errors.Une
 """What JAX raises where a statement's structure depends on the numbers."""
 
 
-def climbed(claim: Claim, lanes: Sequence[Lane], advance: Callable[[float], object]) -> list[Values] | None:
+def climbed(claim: Claim, lanes: Sequence[Lane]) -> Generator[tuple[float, Values], None, list[Values] | None]:
     """The best instance met on each lane, or None if JAX can't trace the claim.
+
+    Yields how large a share is done, and the instance of the largest ratio so far.
 
     Args:
       lanes: of instances of equal sizes.
-      advance: told after every part of the work how large a share of the whole it was.
     """
     theta, data = _stacked([(lane.theta, (lane.kept, lane.tied, lane.aim)) for lane in lanes])
     rng = np.random.default_rng(0)
     kicks = jax.tree.map(lambda value: KICK * rng.normal(size=value.shape), theta)
     now = _Now(theta, _zeros(OPTIMIZER.init, theta), theta, np.full(len(lanes), -np.inf))
     climb = jax.jit(partial(_chunk, jax.vmap(jax.value_and_grad(partial(_score, claim)))))
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        for _ in range(CHUNKS):
+    for chunk in range(1, CHUNKS + 1):
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             try:
                 now = jax.block_until_ready(climb(now, data, kicks))
             except UNTRACEABLE:
                 return None
-            advance(1 / CHUNKS)
-    best = {name: np.asarray(value) for name, value in now.best.items()}
-    return [
-        arrays(claim, {name: best[name][i] for name in best}, lane.kept, lane.tied, np) for i, lane in enumerate(lanes)
-    ]
+        yield chunk / CHUNKS, _reached(claim, lanes, now, _leader(lanes, now))
+    return [_reached(claim, lanes, now, i) for i in range(len(lanes))]
 
 
 class _Now(NamedTuple):
@@ -59,6 +57,18 @@ class _Now(NamedTuple):
     moments: Any
     best: Any
     top: Any
+
+
+def _reached(claim: Claim, lanes: Sequence[Lane], now: _Now, i: int) -> Values:
+    """The best instance met on lane i."""
+    theta = {name: np.asarray(value[i]) for name, value in now.best.items()}
+    return arrays(claim, theta, lanes[i].kept, lanes[i].tied, np)
+
+
+def _leader(lanes: Sequence[Lane], now: _Now) -> int:
+    """The lane that is highest, of those that climb the ratio."""
+    ratio = np.array([tuple(lane.aim) == AIMS[0] for lane in lanes])
+    return int(np.argmax(np.where(ratio, now.top, -np.inf)))
 
 
 def _stacked(trees):

@@ -4,6 +4,7 @@
     scale           the colour scale that several panels share
     curves          mean and band over a parameter, a reference line, labels at the curves
     mdp             an MDP of 2 to 6 states as nodes and labelled arcs
+    polytope        the values of all policies of a 2-state MDP
     encoded         a figure as the content of a file
 
 Colours can be told apart with any kind of colour vision (viridis; purple-orange where the sign matters), and nothing
@@ -14,5 +15,6 @@ from tabular.plot.encode import encoded
 from tabular.plot.graph import mdp
 from tabular.plot.heatmap import grid, grids, scale
 from tabular.plot.lines import Curve, curves
+from tabular.plot.polytope import polytope
 
-__all__ = ["Curve", "curves", "encoded", "grid", "grids", "mdp", "scale"]
+__all__ = ["Curve", "curves", "encoded", "grid", "grids", "mdp", "polytope", "scale"]

@@ -26,6 +26,7 @@ from tabular.mdp import AnyMDP
 from tabular.models import aliased_blocks
 from tabular.objectives import mle, omd
 from tabular.output import write_all
+from tabular.plot.encode import animated
 from tabular.plot.heatmap import grid
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
@@ -102,13 +103,8 @@ def picture(figure: Figure) -> Image.Image:
 
 
 def animation(pictures: list[Image.Image]) -> bytes:
-    """A GIF of one palette for all pictures, that of the last, which holds every colour."""
-    palette = pictures[-1].quantize(colors=96, dither=Image.Dither.NONE)
-    flat = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
-    durations = [PICTURE] * (len(flat) - 1) + [LAST]
-    held = io.BytesIO()
-    flat[0].save(held, "GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0, optimize=True)
-    return held.getvalue()
+    """The GIF of all pictures."""
+    return animated(pictures, PICTURE, LAST)
 
 
 def main(path: str) -> None:

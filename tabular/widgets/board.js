@@ -125,7 +125,8 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     const key = `${part} ${name}`;
     if (each.kept[key] === text) return;
     each.kept[key] = text;
-    if (name === "text") each[part].textContent = text;
+    if (name === "text" && each[part].firstChild) each[part].firstChild.data = text; // cheaper than another node
+    else if (name === "text") each[part].textContent = text;
     else each[part].setAttribute(name, text);
   }
 

@@ -92,6 +92,7 @@ function unpack(value, buffers) {
 
 const MAPS = {
   viridis: "440154 481f70 443983 3b528b 31688e 287c8e 21918c 20a486 35b779 5ec962 90d743 c8e020 fde725",
+  warm: "f7f7f6 fbe9d0 fdd09a fbb45f ee9b39 d0730f aa5306",
   sign: "2d004b 4d207d 70589f 9990bf bfbbda dddfed f7f7f6 fde4c0 fdc57f ee9b39 d0730f aa5306 7f3b08",
 };
 const ACCENTS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00"];
@@ -110,9 +111,11 @@ function colours(name) {
   return (TABLES[name] = table);
 }
 
-// { low, high, signed } -> the same with at(value) -> { css, ink }
+const mapOf = (range) => range.map || (range.signed ? "sign" : "viridis");
+
+// { low, high, signed, map } -> the same with at(value) -> { css, ink }; map names another map than these two
 function scale(range) {
-  const table = colours(range.signed ? "sign" : "viridis");
+  const table = colours(mapOf(range));
   const width = range.high - range.low;
   const at = (x) => table[Math.max(0, Math.min(255, Math.round(((x - range.low) / width) * 255)))] || table[0];
   return { ...range, at };
@@ -123,7 +126,7 @@ function legend() {
   const [low, high, name] = [h("span"), h("span"), h("span", { class: "number" })];
   const node = h("div", { class: "legend", role: "img" }, name, low, bar, high);
   const draw = once((range, label) => {
-    const table = colours(range.signed ? "sign" : "viridis");
+    const table = colours(mapOf(range));
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => table[i].css);
     bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
     [name.textContent, low.textContent, high.textContent] = [label, precise(range.low, 3), precise(range.high, 3)];
@@ -175,7 +178,7 @@ class Bridge {
       this.flying = 0;
       this.waiting = [];
       this.onslow();
-    }, PATIENCE);
+    }, name === "advance" ? 4 * PATIENCE : PATIENCE); // long work may begin with compiling
   }
 
   arrived() {
@@ -252,6 +255,11 @@ class UI {
     if (!title) return;
     const table = h("table", {}, ...rows.map((row) => h("tr", {}, ...row.map((text) => h("td", { text })))));
     this.tipBox.replaceChildren(h("b", { text: title }), table);
+    cancelAnimationFrame(this.tipping);
+    this.tipping = requestAnimationFrame(() => this.placeTip(event)); // measured where a layout is due anyway
+  }
+
+  placeTip(event) {
     const frame = this.root.getBoundingClientRect();
     const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
     const { offsetWidth: width, offsetHeight: height } = this.tipBox;
@@ -349,7 +357,7 @@ function textField(attributes, send) {
 function sliderControl(each, send) {
   const id = `mdpscope-${++count}`;
   const digits = (String(each.step).split(".")[1] || "").length;
-  let written = null;
+  let [written, latest] = [null, null];
   const range = h("input", { type: "range", id, min: each.low, max: each.high, step: each.step });
   const number = textField({ inputmode: "decimal", "aria-label": each.label }, (text) => {
     const typed = Number(text.replace(MINUS, "-").replace(",", "."));
@@ -357,6 +365,7 @@ function sliderControl(each, send) {
   });
   const part = (value) => range.style.setProperty("--part", `${(100 * (value - range.min)) / (range.max - range.min || 1)}%`);
   const write = (value) => {
+    latest = value;
     written = fixed(value, Number(value.toFixed(digits)) === value ? digits : 4) + (each.unit ? ` ${each.unit}` : "");
     number.value = written;
     part(value);
@@ -366,7 +375,7 @@ function sliderControl(each, send) {
     send(Number(range.value));
   });
   const update = (value) => {
-    if (Number(range.value) === value && number.value === written) return part(value);
+    if (value === latest && Number(range.value) === value && number.value === written) return part(value);
     range.value = value;
     write(value);
   };
@@ -402,6 +411,12 @@ function toggleControl(each, send) {
   const button = h("button", { type: "button", id, class: "switch", role: "switch", "aria-checked": "false", onclick: flip });
   const update = (value) => button.setAttribute("aria-checked", String(value));
   return { node: h("div", { class: "control" }, nameOf(each, id), button), update };
+}
+
+// What keys do, in one line: { key: meaning }.
+function keysLine(meanings) {
+  const pairs = Object.entries(meanings).map(([key, meaning]) => h("span", {}, h("kbd", { text: key }), meaning));
+  return h("div", { class: "keys help", role: "note", "aria-label": "Keys" }, ...pairs);
 }
 
 // The player: plays stored frames in the browser

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value", float, str, bool)
 
 
-class Control(Generic[Value]):
+class Control(ABC, Generic[Value]):
     """An attribute of an explorer whose values are checked, and that its front end shows."""
 
     kind = ""
@@ -46,9 +47,9 @@ class Control(Generic[Value]):
     def __set__(self, explorer: Explorer, value) -> None:
         explorer.set(**{self.name: value})
 
+    @abstractmethod
     def checked(self, value: Any) -> Value:
         """The value as it will be kept. Raises ValueError or TypeError, naming the control."""
-        raise NotImplementedError
 
     def spec(self) -> dict[str, Any]:
         """What the front end needs to draw it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tabular.widgets.front import Front
 
 
-class Explorer:
+class Explorer(metaclass=ABCMeta):
     """An explorer is plain Python and works without a browser; the last line of a notebook cell shows it.
 
     A subclass declares its controls as attributes (`Slider`, `Choice`, `Toggle`), opens methods to the browser with
@@ -33,7 +34,8 @@ class Explorer:
 
     title: ClassVar[str] = ""
     scripts: ClassVar[tuple[str, ...]] = ()
-    """Files of this package with the front end's code, after `common.js`; the last one defines `mount(ui)`."""
+    """Files with the front end's code, after `common.js`: names in this package or absolute paths. The last one defines
+    `mount(ui)`."""
     presets: ClassVar[Mapping[str, Preset]] = {}
 
     def __init__(self, **values):
@@ -46,9 +48,9 @@ class Explorer:
 
     # What a subclass says
 
+    @abstractmethod
     def scene(self) -> dict[str, Any]:
         """What is drawn: numbers, strings, lists, dicts and NumPy arrays."""
-        raise NotImplementedError
 
     def frames(self) -> dict[str, Any] | None:
         """What the player plays, of the same kinds as the scene; None if there is nothing to play.
@@ -57,9 +59,9 @@ class Explorer:
         """
         return None
 
+    @abstractmethod
     def figure(self) -> Figure:
         """A static picture of the scene."""
-        raise NotImplementedError
 
     @property
     def working(self) -> bool:
@@ -68,7 +70,7 @@ class Explorer:
         """
         return False
 
-    def changed(self, names: set[str]) -> None:
+    def changed(self, names: set[str]) -> None:  # noqa: B027 - most have something to forget, none must
         """Called after the controls of these names have changed: forget what was computed from them."""
 
     def disabled(self) -> dict[str, str]:
@@ -196,7 +198,7 @@ class Explorer:
 
         bundle = dict((self.front._repr_mimebundle_() or ({}, {}))[0])
         return bundle | {
-            "image/png": base64.b64encode(encoded(self.figure(), "png")).decode(),
+            "image/png": base64.b64encode(encoded(self.figure(), "png", small=True)).decode(),
             "text/plain": repr(self),
         }
 

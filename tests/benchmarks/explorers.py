@@ -1,8 +1,9 @@
 """Latency of the explorers in a headless browser, against what it may be: python -m tests.benchmarks.explorers
 
 From the click or key (the browser's own time stamp of the event) to the first picture drawn after the answer: at most
-50 ms in the median on a 10 x 10 grid, 100 ms on 20 x 20. Playing stored sweeps: at least 25 pictures a second. Needs
-chromium.
+50 ms in the median on a 10 x 10 grid and on MDPs of two states, 100 ms on 20 x 20. Playing stored sweeps: at least 25
+pictures a second. Training a model of a two-state MDP: at least 10 pictures a second. Needs chromium. Names after the
+command choose explorers: gridworld, two-state ...
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import os
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
 import statistics
+import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tests.browser.actions import change, click_cell, focus, frames
+from tests.browser.actions import change, click_cell, focus, frames, shown
 from tests.browser.lab import lab
 
 REPEATS = 25
-SIZES = {10: 50, 20: 100}
-"""Milliseconds that a change may take, by the side of the grid."""
 PICTURES = 25
-"""Pictures a second at least."""
+"""Pictures a second at least when stored sweeps are played."""
+UPDATES = 10
+"""Pictures a second at least while a model is trained."""
 
-SOURCE = """from tabular.widgets import GridworldExplorer
+SQUARE = """from tabular.widgets import GridworldExplorer
 free = {0} - 1
 rows = ["S" + "." * free] + ["." * {0}] * ({0} - 2) + ["." * free + "G"]
 explorer = GridworldExplorer("\\n".join(rows), slip=0.1)
@@ -58,53 +63,155 @@ PLAY = """async (player) => {
   return (1000 * pictures) / (performance.now() - begin);
 }"""
 
+WORK = """async ([root, seconds]) => {
+  const [begin, first] = [performance.now(), Number(root.dataset.revision)];
+  while (root.dataset.working === "true" && performance.now() - begin < 1000 * seconds)
+    await new Promise((next) => setTimeout(next, 20));
+  return (1000 * (Number(root.dataset.revision) - first)) / (performance.now() - begin);
+}"""
 
-def main() -> None:
+Act = Callable[[Any, int], None]
+
+
+def key(selector: str, *presses: str) -> Act:
+    """Keys in turn on one element: a slider, a point that can be dragged."""
+
+    def act(explorer, k: int) -> None:
+        explorer.locator(selector).first.focus()
+        explorer.evaluate("() => window.restart()")
+        explorer.page.keyboard.press(presses[k % len(presses)])
+
+    return act
+
+
+def slider(name: str) -> Act:
+    """A key that moves a slider to and fro."""
+    return key(f"[data-control={name}] input[type=range]", *["ArrowLeft"] * 5, *["ArrowRight"] * 5)
+
+
+def preset(*names: str) -> Act:
+    """A click on a preset, another each time."""
+    return lambda explorer, k: explorer.locator(f"[data-preset={names[k % len(names)]}]").click()
+
+
+def cell(side: int) -> Act:
+    """A click on a cell of a square board."""
+    return lambda explorer, k: click_cell(explorer, side // 3, 1 + k % (side - 2), side, side)
+
+
+def cell_key(side: int, letter: str) -> Act:
+    """A key on a cell of a square board."""
+
+    def act(explorer, k: int) -> None:
+        focus(explorer, side // 2, 1 + k % (side - 2))
+        explorer.evaluate("() => window.restart()")
+        explorer.page.keyboard.press(letter)
+
+    return act
+
+
+@dataclass(frozen=True)
+class Case:
+    """An explorer and what is done with it."""
+
+    name: str
+    source: str
+    acts: dict[str, Act]
+    bar: float = 50
+    """Milliseconds that a change may take in the median."""
+    plays: bool = False
+    """Whether there are stored sweeps to play."""
+    trains: tuple[str, ...] = field(default=())
+    """Selectors to click one after the other, after which the explorer works for a while."""
+
+
+def square(side: int, bar: float) -> Case:
+    """An empty grid world."""
+    acts = {
+        "a click that makes a wall": cell(side),
+        "a key that makes a wall": cell_key(side, "w"),
+        "a key that moves the discount": slider("gamma"),
+    }
+    return Case(f"gridworld, {side} x {side}", SQUARE.format(side), acts, bar, plays=True)
+
+
+CASES = [
+    square(10, 50),
+    square(20, 100),
+    Case(
+        "two-state",
+        shown("TwoStateExplorer"),
+        {
+            "a key that moves the policy": key("[data-square]", *["ArrowLeft"] * 5, *["ArrowRight"] * 5),
+            "a key that moves the discount": slider("gamma"),
+            "a click on a preset": preset("first", "shape"),
+        },
+    ),
+    Case(
+        "mismatch",
+        shown("MismatchExplorer"),
+        {"a key that moves the bound of the norm": slider("kappa"), "a click on a preset": preset("small", "enough")},
+        trains=("[data-preset=small]", ".train"),
+    ),
+    Case(
+        "bound",
+        shown("BoundExplorer"),
+        {
+            "a key that moves the error": slider("leak"),
+            "a key that moves along the curve": key(".boundchart", *["ArrowLeft"] * 5, *["ArrowRight"] * 5),
+            "a click on a preset": preset("horizon", "two_states"),
+        },
+    ),
+    Case(
+        "dynamics",
+        shown("DynamicsExplorer"),
+        {"a key that moves the discount": slider("gamma"), "a click on a preset": preset("first", "bridge")},
+    ),
+    Case(
+        "theorems",
+        shown("TheoremBoard"),
+        {
+            "a click on a preset": preset("hypothesis", "printed"),
+            "a key that moves the number of instances": slider("n"),
+        },
+    ),
+]
+
+
+def main(names: list[str]) -> None:
     """Measure, and print a line for each."""
     load, cores = os.getloadavg()[0], os.cpu_count()
     print(f"{cores} cores, on which {load:.1f} processes ran on average in the last minute before this began")
-    print(f"{'what':52} {'least':>9} {'median':>9} {'p90':>9} {'bar':>9}")
+    print(f"{'what':62} {'least':>9} {'median':>9} {'p90':>9} {'bar':>9}")
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as jupyter:
-        for side, bar in SIZES.items():
-            with jupyter.notebook(SOURCE.format(side)) as page:
-                explorer = jupyter.explorer(page)
-                frames(explorer)
-                explorer.evaluate(WATCH)
-                for name, act in actions(explorer, side).items():
-                    report(f"{side} x {side}: {name}", delays(explorer, act), bar)
-                play(explorer, side)
+        for case in CASES:
+            if not names or any(case.name.startswith(name) for name in names):
+                measure(jupyter, case)
         if jupyter.faults:
             raise SystemExit("\n".join(jupyter.faults))
 
 
-def actions(explorer, side: int):
-    """What is done, by name: functions of the number of the repeat."""
-    keyboard = explorer.page.keyboard
-
-    def key(k: int) -> None:
-        focus(explorer, side // 2, 1 + k % (side - 2))
-        explorer.evaluate("() => window.restart()")
-        keyboard.press("w")
-
-    def slider(k: int) -> None:
-        explorer.locator("[data-control=gamma] input[type=range]").focus()
-        keyboard.press("ArrowLeft" if k % 10 < 5 else "ArrowRight")
-
-    return {
-        "a click that makes a wall": lambda k: click_cell(explorer, side // 3, 1 + k % (side - 2), side, side),
-        "a key that makes a wall": key,
-        "a key that moves the discount": slider,
-    }
+def measure(jupyter, case: Case) -> None:
+    """All lines of one case."""
+    with jupyter.notebook(case.source) as page:
+        explorer = jupyter.explorer(page)
+        explorer.evaluate(WATCH)
+        for name, act in case.acts.items():
+            report(f"{case.name}: {name}", delays(explorer, act), case.bar)
+        if case.plays:
+            play(explorer, case.name)
+        if case.trains:
+            train(explorer, case)
 
 
-def delays(explorer, act) -> list[float]:
+def delays(explorer, act: Act) -> list[float]:
     """Milliseconds of each repeat; the first three warm up."""
     found = []
     for k in range(REPEATS + 3):
-        explorer.page.wait_for_timeout(350)  # the frames of the last change have arrived
+        explorer.page.wait_for_timeout(350)  # what came after the last change has arrived
         explorer.evaluate("() => window.restart()")
         with change(explorer):
-            act(k)
+            act(explorer, k)
         explorer.page.wait_for_function("() => window.delays.length > 0")
         found.append(explorer.evaluate("() => window.delays[0]"))
     return found[3:]
@@ -112,19 +219,32 @@ def delays(explorer, act) -> list[float]:
 
 def report(name: str, found: list[float], bar: float) -> None:
     """A line: least, median, 90th percentile, and what the median may be."""
-    shown = (min(found), statistics.median(found), statistics.quantiles(found, n=10)[-1], bar)
-    print(f"{name:52} " + " ".join(f"{value:6.1f} ms" for value in shown), flush=True)
+    numbers = (min(found), statistics.median(found), statistics.quantiles(found, n=10)[-1], bar)
+    print(f"{name:62} " + " ".join(f"{value:6.1f} ms" for value in numbers), flush=True)
 
 
-def play(explorer, side: int) -> None:
+def play(explorer, name: str) -> None:
     """A line: pictures a second at the fastest speeds."""
     for speed in ("30 / s", "60 / s"):
         frames(explorer)
         explorer.locator("select").select_option(speed)
-        rate = explorer.locator(".player").evaluate(PLAY)
-        name = f"{side} x {side}: playing stored sweeps at {speed}"
-        print(f"{name:52} {'':9} {rate:5.1f} / s {'':9} {PICTURES:5.0f} / s", flush=True)
+        rate(f"{name}: playing stored sweeps at {speed}", explorer.locator(".player").evaluate(PLAY), PICTURES)
+
+
+def train(explorer, case: Case) -> None:
+    """A line: pictures a second while it works, from a second after its start on."""
+    for selector in case.trains:
+        with change(explorer):
+            explorer.locator(selector).first.click()
+    explorer.page.wait_for_timeout(1000)
+    found = explorer.page.evaluate(WORK, [explorer.element_handle(), 5])
+    rate(f"{case.name}: training", found, UPDATES)
+
+
+def rate(name: str, found: float, bar: float) -> None:
+    """A line: pictures a second."""
+    print(f"{name:62} {'':9} {found:5.1f} / s {'':9} {bar:5.0f} / s", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

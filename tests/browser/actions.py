@@ -10,6 +10,12 @@ import numpy as np
 PATIENCE = 20_000
 
 
+def shown(name: str, **values) -> str:
+    """The cell that shows an explorer."""
+    arguments = ", ".join(f"{key}={value!r}" for key, value in values.items())
+    return f"from tabular.widgets import {name}\n{name}({arguments})"
+
+
 @contextmanager
 def change(explorer) -> Iterator[None]:
     """Something that the kernel answers: return once the answer is drawn."""

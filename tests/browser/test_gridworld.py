@@ -10,7 +10,7 @@ from tabular.soft import soft_solve
 from tabular.solve import solve
 from tabular.sources import from_gymnasium
 from tabular.widgets.drawing import Drawing
-from tabular.widgets.sweeps import value_iteration
+from tabular.widgets.gridworld.sweeps import value_iteration
 from tabular.worlds import gridworld
 from tests.browser.actions import cell, change, click_cell, focus, frames, reached, values
 
@@ -201,9 +201,8 @@ def test_agent_walks_and_tells_its_return(explorer):
     text = explorer.locator("[data-walk]").inner_text()
     assert text.startswith("Return") and f"Expected: {exact()[0]:.4g}" in text
     assert explorer.locator(".agent").get_attribute("visibility") == "visible"
-    here = explorer.locator(".agent").get_attribute("cx")
-    explorer.page.wait_for_timeout(400)
-    assert explorer.locator(".agent").get_attribute("cx") != here
+    arrived = "([x, y]) => document.querySelector(`.mdpscope[data-ready=true] .agent[cx='${x}'][cy='${y}']`)"
+    explorer.page.wait_for_function(arrived, arg=[64 * 4.5, 64 * 2.5], timeout=10_000)  # at the goal
 
 
 def test_tooltip_tells_values_on_hover(explorer):
@@ -275,7 +274,11 @@ def test_keys_in_the_explorer_leave_the_notebook_alone(explorer):
 
 
 def test_picture_and_mdp_are_downloaded(explorer, tmp_path):
-    for action, name in (("export_figure", "gridworld.png"), ("export_mdp", "gridworld.npz")):
+    for action, name in (
+        ("export_figure", "gridworld.png"),
+        ("export_mdp", "gridworld.npz"),
+        ("export_animation", "gridworld.gif"),
+    ):
         with explorer.page.expect_download() as download:
             explorer.locator(f"[data-action={action}]").click()
         assert download.value.suggested_filename == name

@@ -11,6 +11,7 @@ from tabular.lab.climb import climbed
 from tabular.lab.evolve import evolved
 from tabular.lab.lanes import AIMS, lanes
 from tabular.lab.outcome import VIOLATED, exact_outcome
+from tabular.lab.steps import finished
 from tests.lab.searches import (
     bounded_sum,
     branching_mean,
@@ -23,10 +24,6 @@ from tests.lab.searches import (
     uncertain,
 )
 from tests.lab.statements import half_in_floats, of_nothing
-
-
-def nothing(share):
-    return None
 
 
 def as_drawn(claim):
@@ -100,14 +97,14 @@ def test_attack_leaves_structure_as_drawn():
 
 def test_attack_evolves_where_jax_cannot_trace():
     starts = [branching_mean.draw(0, i) for i in range(2)]
-    assert climbed(branching_mean, lanes(branching_mean, starts), nothing) is None
+    assert finished(climbed(branching_mean, lanes(branching_mean, starts))) is None
     verdict = attack(branching_mean, starts=4)
     assert verdict.violations > 0 and verdict.max_ratio == pytest.approx(1.5, abs=1e-3)
 
 
 def test_climb_and_evolution_reach_the_same_ratio():
     ways = [lane for lane in lanes(mean, [mean.draw(0, i) for i in range(3)]) if tuple(lane.aim) == AIMS[0]]
-    for ends in (climbed(mean, ways, nothing) or [], evolved(mean, ways, 0, nothing)):
+    for ends in (finished(climbed(mean, ways)) or [], finished(evolved(mean, ways, 0))):
         x, y = np.array([end["x"] for end in ends]).T
         np.testing.assert_allclose(2 * x * y / (x * x + y * y), 1, atol=1e-4)
 

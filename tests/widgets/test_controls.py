@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from tabular.widgets import Choice, Explorer, Preset, Slider, Toggle, action
 
@@ -20,6 +21,12 @@ class Small(Explorer):
     def __init__(self, **values):
         self.calls: list[set[str]] = []
         super().__init__(**values)
+
+    def scene(self):
+        return {"x": self.x}
+
+    def figure(self):
+        return Figure()
 
     def changed(self, names):
         self.calls.append(names)
@@ -112,6 +119,12 @@ def test_preset_and_reset():
     assert (explorer.x, explorer.kind) == (9, "a")
     with pytest.raises(ValueError, match="Did you mean far"):
         explorer.preset("fa")
+
+
+def test_preset_puts_back_what_it_does_not_mention_and_is_remembered():
+    explorer = Small(kind="b")
+    explorer.preset("far")
+    assert (explorer.x, explorer.kind, explorer.preset_name) == (9, "a", "far")
 
 
 def test_spec_is_plain_data():

@@ -56,6 +56,21 @@ def test_painted_goal_pays_one_and_a_freed_goal_nothing():
     assert drawing.rewards.tolist() == [[0, 1, 0, 0]]
 
 
+def test_painted_wall_loses_its_reward():
+    walled = Drawing.from_text("S..G").rewarded(0, 1, 0.5).painted([(0, 1)], "#")
+    assert walled.rewards.tolist() == [[0, 0, 0, 1]]
+    assert walled.painted([(0, 1)], ".").rewards.tolist() == [[0, 0, 0, 1]]
+
+
+def test_mdp_marks_as_goals_only_ends_that_do_not_punish():
+    mdp = Drawing.from_text("S.G.T", REWARDS, "GT").mdp(**SETTINGS)
+    assert set(mdp.grid.goals) == {(0, 2)}
+
+
+def test_mdp_without_a_start_starts_anywhere_but_in_an_end():
+    assert Drawing.from_text("..G").mdp(**SETTINGS).rho.tolist() == [0.5, 0.5, 0]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -72,6 +87,7 @@ def test_painted_goal_pays_one_and_a_freed_goal_nothing():
         (lambda d: d.rewarded(0, 1, float("nan")), "expected a finite number"),
         (lambda d: d.resized(0, 4), "rows = 0, expected a whole number from 1 to 60"),
         (lambda d: d.resized(1, 61), "columns = 61"),
+        (lambda d: d.resized(1.5, 3), "rows = 1.5, expected a whole number"),
         (lambda d: Drawing.from_text("S?G"), "unknown character"),
         (lambda d: Drawing.from_text("." * 61), "the longer side of the map = 61"),
     ],

@@ -1,9 +1,14 @@
 """The bridge to the browser, with the browser's part played by the test."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
-from tabular.widgets import GridworldExplorer
+from tabular.widgets import Explorer, GridworldExplorer, action
 from tabular.widgets.front import module, packed
 
 
@@ -66,6 +71,48 @@ def test_fault_of_ours_is_shown_and_raised(explorer, front, monkeypatch):
     assert front.message == {"text": "ZeroDivisionError: division by zero", "error": True}
 
 
+def test_what_makes_no_sense_now_is_disabled_until_it_does(explorer, front):
+    assert "undo" in front.disabled
+    explorer.paint([(0, 1)], "#")
+    assert front.disabled == {}
+
+
+class Counting(Explorer):
+    """Counts to three, one step at a time."""
+
+    count = 0
+
+    @property
+    def working(self):
+        return self.count < 3
+
+    def scene(self):
+        return {"count": self.count}
+
+    def figure(self):
+        return Figure()
+
+    @action()
+    def advance(self):
+        self.count += 1
+
+
+def test_long_work_goes_on_while_the_message_stays():
+    front = Counting().front
+    ask(front, "nothing", number=1)
+    said = front.message
+    assert said["error"] and front.working
+    for number in (2, 3, 4):
+        ask(front, "advance", number=number)
+        assert front.message == said
+    assert front.scene == {"count": 3} and not front.working
+
+
+def test_explorer_that_says_not_what_to_draw_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        type("Empty", (Explorer,), {})()
+
+
 def test_request_for_nothing_that_is_open_is_an_error(front):
     ask(front, "save_figure", file="x.png")
     assert "'save_figure' is no action" in front.message["text"]
@@ -108,3 +155,7 @@ def test_bundle_has_the_widget_and_a_picture(explorer):
     bundle = explorer._repr_mimebundle_()
     assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
     assert bundle["text/plain"].startswith("GridworldExplorer(2 x 4")
+    kept, whole = base64.b64decode(bundle["image/png"]), explorer.export_figure().content
+    assert len(kept) < 0.6 * len(whole)
+    colours, exact = (np.asarray(Image.open(io.BytesIO(each)).convert("RGB"), int) for each in (kept, whole))
+    assert abs(colours - exact).max() <= 16

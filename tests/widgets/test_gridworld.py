@@ -1,11 +1,13 @@
 """The gridworld explorer without a browser: its state, its numbers, its lessons."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tabular.files import load
 from tabular.geometry import Grid
@@ -15,6 +17,8 @@ from tabular.soft import soft_solve
 from tabular.solve import solve
 from tabular.sources import from_gymnasium
 from tabular.widgets import GridworldExplorer
+from tabular.widgets.gridworld.explorer import colour_range
+from tabular.widgets.gridworld.moving import EACH, LAST, chosen
 from tabular.worlds import gridworld
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +100,35 @@ def test_state_and_restore_are_inverse(explorer):
     np.testing.assert_allclose(explorer.V, V, atol=1e-12)
 
 
+def test_undo_goes_back_step_by_step_and_ends_at_a_preset(explorer):
+    explorer.paint([(0, 1)], "#")
+    explorer.paint([(1, 1)], "#")
+    explorer.undo()
+    assert explorer.drawing.text == "S#.#.\n..#..\n....G"
+    explorer.undo()
+    assert explorer.drawing.text == MAP
+    explorer.paint([(0, 1)], "#")
+    explorer.preset("bridge")
+    with pytest.raises(ValueError, match="no change of the map"):
+        explorer.undo()
+
+
+@pytest.mark.parametrize(
+    ("V", "low", "high", "signed"),
+    [
+        ([0.2, 1.0], 0, 1, False),
+        ([-0.4, -0.1], -0.4, 0, False),
+        ([-0.01, 1.0], -0.01, 1, False),  # too little to give it a hue of its own
+        ([-0.5, 1.0], -1, 1, True),
+        ([-2.0, 1.0], -2, 2, True),
+        ([0.0, 0.0], 0, 1, False),
+        ([], 0, 1, False),
+    ],
+)
+def test_colour_range_holds_zero_and_is_centred_where_signs_differ(V, low, high, signed):
+    assert colour_range(np.array(V)) == {"low": low, "high": high, "signed": signed}
+
+
 # Frames and steps by hand
 
 
@@ -111,7 +144,7 @@ def test_frames_agree_with_the_run(explorer):
 
 
 def test_frames_are_thinned_evenly(explorer, monkeypatch):
-    monkeypatch.setattr("tabular.widgets.gridworld.NUMBERS_SENT", 1000)
+    monkeypatch.setattr("tabular.widgets.gridworld.explorer.NUMBERS_SENT", 1000)
     count = len(explorer.run.frames)
     index = explorer.frames()["index"]
     assert len(index) < count and index[0] == 0 and index[-1] == count - 1
@@ -182,6 +215,31 @@ def test_walk_gives_up_where_there_is_no_end():
     assert len(explorer.scene()["walk"]["rewards"]) == 200
 
 
+def test_walks_are_counted_together_only_while_policy_and_world_stay(explorer):
+    def returns():
+        walk = explorer.scene()["walk"]
+        return 0 if walk is None else len(walk["returns"])
+
+    explorer.walk()
+    explorer.walk()
+    assert returns() == 2
+    explorer.method = "policy"  # the same answer, found otherwise
+    assert returns() == 2
+    explorer.walk(frame=0)  # the policy of the first frame
+    assert returns() == 1
+    explorer.gamma = 0.8
+    assert returns() == 0
+
+
+def test_temperature_and_sweeps_a_round_change_the_run(explorer):
+    explorer.method = "policy"
+    seen = set()
+    for change in ({}, {"evaluations": 2}, {"alpha": 0.1}):
+        explorer.set(**change)
+        seen.add(round(float(explorer.run.bound[3]), 9))
+    assert len(seen) == 3
+
+
 # Other MDPs
 
 
@@ -228,6 +286,17 @@ def test_mdp_with_other_moves_cannot_be_drawn():
     large = gridworld("\n".join(["." * 70] * 2))
     with pytest.raises(ValueError, match="it has 2 x 70 cells, expected at most 60"):
         GridworldExplorer(mdp=large)
+
+
+@pytest.mark.parametrize(("gamma", "shown"), [(0.95, 0.95), (0.995, 0.99)])
+def test_mdp_brings_its_discount_as_far_as_the_slider_goes(gamma, shown):
+    assert GridworldExplorer(mdp=gridworld("S.G", gamma=gamma)).gamma == shown
+
+
+def test_goal_that_ends_the_episode_on_arrival_is_no_place_to_act(explorer):
+    explorer.gymnasium("CliffWalking-v1")
+    scene = explorer.scene()
+    assert scene["kinds"][-1] == "G" and scene["stuck"][scene["state"][-1, -1]]
 
 
 def test_mdp_of_ones_own_is_shown(explorer):
@@ -314,6 +383,29 @@ def test_exported_mdp_is_the_one_shown(explorer, tmp_path):
     path.write_bytes(download.content)
     np.testing.assert_array_equal(load(path).P, explorer.mdp.P)
     assert explorer.do("export_figure").content.startswith(b"\x89PNG")
+
+
+def test_animation_shows_the_frames_of_the_run_and_then_rests():
+    explorer = GridworldExplorer("S...G", gamma=0.9)
+    download = explorer.do("export_animation")
+    assert (download.name, download.kind) == ("gridworld.gif", "image/gif")
+    with Image.open(io.BytesIO(download.content)) as movie:
+        count = getattr(movie, "n_frames", 0)
+        durations = [movie.seek(k) or movie.info["duration"] for k in range(count)]
+        pixels = [np.asarray((movie.seek(k), movie.convert("RGB"))[1]) for k in (0, count - 1)]
+    assert sum(durations) == EACH * (len(explorer.run.frames) - 1) + LAST
+    assert (pixels[0] != pixels[1]).any()
+    purple = pixels[0].astype(int) - (68, 1, 84)  # V = 0, the lowest colour of viridis
+    assert (abs(purple).max(-1) <= 16).mean() > 0.3
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 41, 500, 3000])
+def test_animation_keeps_the_ends_and_thins_towards_the_last(count):
+    kept = chosen(count)
+    assert kept[0] == 0 and kept[-1] == count - 1 and len(kept) <= 40
+    steps = np.diff(kept)
+    assert (steps > 0).all() and (np.diff(steps) >= -1).all()
+    assert count > 40 or kept == list(range(count))
 
 
 def test_widgets_load_neither_browser_nor_plotting():

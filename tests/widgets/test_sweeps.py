@@ -8,7 +8,7 @@ import pytest
 from tabular.evaluate import evaluate
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.widgets import sweeps
+from tabular.widgets.gridworld import sweeps
 from tabular.worlds import gridworld
 
 MAP = "S...#...\n.##...#.\n...#.#..\n.#.....G"
@@ -64,6 +64,30 @@ def test_values_spread_one_cell_a_sweep():
 def test_policy_of_shares_ties_evenly():
     pi = sweeps.policy_of(np.array([[1.0, 1.0, 0.0], [2.0, -np.inf, 0.0]]), 0.0)
     assert pi.tolist() == [[0.5, 0.5, 0], [1, 0, 0]]
+    rounded = sweeps.policy_of(np.array([[100.0, 100.0 - 1e-12], [1e-8, 0.0]]), 0.0)
+    assert rounded.tolist() == [[0.5, 0.5], [0.5, 0.5]]  # both gaps are rounding errors beside 100
+
+
+def test_rounds_end_early_when_evaluation_changes_nothing_and_runs_end_with_an_improvement():
+    mdp = gridworld("S..G", gamma=0.5, slip=0.2)
+    run = sweeps.recorded(mdp, sweeps.policy_iteration(mdp, 0.0, 3000), 0.0, solve(mdp).V)
+    phases = [frame.phase for frame in run.frames]
+    assert 3 < phases.index("improve") < 60  # 0.5^k is nothing by then
+    assert phases[-1] == "improve"
+
+
+def test_frame_labels_count_rounds_and_sweeps():
+    mdp = gridworld("S..G", gamma=0.5)
+    by_rounds = sweeps.frame_labels(islice(sweeps.policy_iteration(mdp, 0.0, 2), 6))
+    assert by_rounds[:4] == [
+        "V = 0, a random policy",
+        "round 1, evaluation 1",
+        "round 1, evaluation 2",
+        "improvement 1",
+    ]
+    assert by_rounds[4:] == ["round 2, evaluation 1", "round 2, evaluation 2"]
+    by_sweeps = sweeps.frame_labels(islice(sweeps.value_iteration(mdp, 0.0), 3))
+    assert by_sweeps == ["V = 0, a random policy", "sweep 1", "sweep 2"]
 
 
 def test_recorded_stops_at_the_limit_and_says_so(monkeypatch):

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tabular.evaluate import evaluate
-from tabular.files import save
 from tabular.mdp import AnyMDP, with_changes
 from tabular.soft import soft_solve
 from tabular.solve import Solution, solve
 from tabular.sources import from_gymnasium
 from tabular.summary import never_left
-from tabular.widgets import sweeps
 from tabular.widgets.controls import Choice, Download, Slider, Toggle, action
 from tabular.widgets.drawing import LARGEST, Drawing
-from tabular.widgets.explorer import Explorer
-from tabular.widgets.gridworld_presets import PRESETS
-from tabular.widgets.sweeps import Frame, Run
+from tabular.widgets.gridworld import sweeps
+from tabular.widgets.gridworld.presets import PRESETS
+from tabular.widgets.gridworld.sweeps import Frame, Run
+from tabular.widgets.mapped import MapExplorer, states_of
 from tabular.worlds.grid import MOVES, STAY
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
 LONGEST_WALK = 200
@@ -33,10 +31,9 @@ NUMBERS_SENT = 3_000_000
 """Above this many numbers, frames are left out evenly."""
 METHODS = {"value": "Value iteration", "policy": "Policy iteration"}
 VIEWS = {"V": "Values", "Q": "Action values", "map": "Map only"}
-PHASES = {"start": "V = 0, a random policy", "sweep": "sweep", "evaluate": "evaluation", "improve": "improvement"}
 
 
-class GridworldExplorer(Explorer):
+class GridworldExplorer(MapExplorer):
     """Draw a grid world, and watch it being solved sweep by sweep.
 
         explorer = GridworldExplorer("S..#\\n..#.\\n...G", gamma=0.9)
@@ -54,7 +51,7 @@ class GridworldExplorer(Explorer):
     """
 
     title = "Gridworld"
-    scripts = ("board.js", "gridworld.js")
+    scripts = ("board.js", "editor.js", "gridworld/front.js")
     presets = PRESETS
 
     gamma = Slider(
@@ -188,35 +185,6 @@ class GridworldExplorer(Explorer):
     # Drawing
 
     @action()
-    def paint(self, cells: Iterable[tuple[int, int]], kind: str) -> None:
-        """Make cells walls `#`, free `.`, starts `S` or goals `G`. Raises ValueError, see `Drawing.painted`."""
-        self._draw(self.drawing.painted(cells, kind))
-
-    @action()
-    def toggle(self, row: int, column: int, kind: str) -> None:
-        """Make a cell this kind, or free if it is that already. Raises ValueError, see `Drawing.painted`."""
-        self._draw(self.drawing.toggled(row, column, kind))
-
-    @action()
-    def reward(self, row: int, column: int, reward: float) -> None:
-        """The reward of entering a cell. Raises ValueError for a wall."""
-        self._draw(self.drawing.rewarded(row, column, reward))
-
-    @action()
-    def resize(self, rows: int, columns: int) -> None:
-        """Cut the map, or widen it by free cells, at the right and at the bottom. Raises ValueError outside 1 to 60."""
-        self._draw(self.drawing.resized(rows, columns))
-
-    @action("Undo", key="z", hint="Take the last change of the map back", group="state")
-    def undo(self) -> None:
-        """Take the last change of the map back. Raises ValueError if there is none."""
-        if not self._past:
-            raise ValueError("there is no change of the map to take back.")
-        past = self._past[:-1]
-        self._draw(self._past[-1])
-        self._past = past
-
-    @action()
     def gymnasium(self, name: str) -> None:
         """Look at a table of Gymnasium: "FrozenLake-v1". Raises ValueError if there is none or it can't be drawn."""
         self.show(from_gymnasium(name.strip(), gamma=self.gamma), name.strip())
@@ -234,10 +202,11 @@ class GridworldExplorer(Explorer):
     def _draw(self, drawing: Drawing) -> None:
         if self._imported is not None:
             raise ValueError(self.disabled()["paint"])
-        self._past = [*self._past[-99:], self.drawing]
-        self.drawing = drawing
+        super()._draw(drawing)
+
+    def redrawn(self) -> None:
+        """Forget everything."""
         self._forget("mdp", "solution", "run")
-        self.refresh()
 
     # Going on by hand, and walking
 
@@ -308,14 +277,12 @@ class GridworldExplorer(Explorer):
         """Geometry, the answer (or the last frame made by hand), the colour scale, and the agent's last walk."""
         mdp, grid = self.mdp, self.mdp.grid
         rows, columns = grid.shape  # type: ignore[union-attr]
-        at = np.full((rows, columns), -1, dtype=np.int32)
-        at[tuple(np.array(grid.cells).T)] = np.arange(mdp.S)  # type: ignore[union-attr]
         V, Q = self.V, self.Q
         stuck = never_left(mdp)
         return {
             "rows": rows,
             "columns": columns,
-            "state": at,
+            "state": states_of(mdp),
             "kinds": self._kinds(),
             "rewards": np.zeros((rows, columns)) if self._imported else self.drawing.rewards,
             "moves": [list(move) for move in grid.moves],  # type: ignore[union-attr]
@@ -356,9 +323,8 @@ class GridworldExplorer(Explorer):
         if self._hand:
             return f"Reached by hand: up to {abs(self.V - found.V).max():.2g} away from V*"
         star = "V*" if self.alpha == 0 else "soft V*"
-        return (
-            f"{star} solved exactly: certified error {found.error:.1e}, {found.iterations} iterations of {found.method}"
-        )
+        count = f"{found.iterations} iteration{'s' * (found.iterations != 1)}"
+        return f"{star} solved exactly: certified error {found.error:.1e}, {count} of {found.method}"
 
     def _walk_scene(self) -> dict[str, Any] | None:
         if self._path is None:
@@ -383,17 +349,22 @@ class GridworldExplorer(Explorer):
             "bound": run.bound[index],
             "distance": abs(V[index] - self.solution.V).max(1),
             "phases": [frame.phase for frame in kept],
-            "labels": np.array(frame_labels(run.frames))[index].tolist(),
+            "labels": np.array(sweeps.frame_labels(run.frames))[index].tolist(),
             "stop": run.stop,
         }
+
+    def _norm(self) -> Normalize:
+        """The colour scale of the values shown, for matplotlib."""
+        from tabular import plot
+
+        return plot.scale(self.V, 0.0, signed=colour_range(self.V[~never_left(self.mdp)])["signed"])
 
     def figure(self) -> Figure:
         """The map with the values and the policy shown."""
         from tabular import plot
 
         V = None if self.view == "map" else self.V
-        signed = colour_range(self.V[~never_left(self.mdp)])["signed"]
-        norm = None if V is None else plot.scale(V, 0.0, signed=signed)
+        norm = None if V is None else self._norm()
         title = f"γ = {self.gamma:g}, slip = {self.slip:g}" + f", α = {self.alpha:g}" * (self.alpha > 0)
         name = self._imported[0] if self._imported else (PRESETS[self.preset_name].title if self.preset_name else "")
         pi = self.pi if self.arrows else None
@@ -413,7 +384,7 @@ class GridworldExplorer(Explorer):
 
     def _forget(self, *names: str) -> None:
         for name in names:
-            self.__dict__.pop(name, None)
+            vars(self).pop(name, None)
         self._hand = ()
         self._runs += 1
         if "solution" in names:
@@ -422,34 +393,36 @@ class GridworldExplorer(Explorer):
     def disabled(self) -> dict[str, str]:
         """A table's map, slip and rewards are fixed."""
         if self._imported is None:
-            return {} if self._past else {"undo": "there is no change of the map to take back."}
+            return super().disabled()
         reason = f"{self._imported[0]} is a table with a fixed map and fixed rewards. Choose a preset to draw again."
         names = ("slip", "step_reward", "potential", "paint", "toggle", "reward", "resize", "undo")
         return dict.fromkeys(names, reason)
 
     def state(self) -> dict[str, Any]:
         """Controls, the drawing, and the table shown instead."""
-        return super().state() | {"drawing": self.drawing, "table": self._imported}
+        return super().state() | {"table": self._imported}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go to a state. Without a table in it, back to a drawing."""
         rest = dict(state)
         self._imported = None
-        self.drawing = rest.pop("drawing", self.drawing)
         table = rest.pop("table", None)
-        self._past = []
-        self._forget("mdp", "solution", "run")
         with self.together():
-            self.set(**rest)
+            super().restore(rest)
             self._imported = table
             self._forget("mdp", "solution", "run")
+
+    @action("Animation", hint="Download the frames as a moving picture (GIF)", group="files")
+    def export_animation(self) -> Download:
+        """The run as a GIF of at most 40 pictures on one colour scale, densest at the beginning."""
+        from tabular.widgets.gridworld.moving import moving_picture
+
+        return Download(f"{self._file_name()}.gif", "image/gif", moving_picture(self.mdp, self.run, self._norm()))
 
     @action("MDP", hint="Download the MDP (tabular.load reads it)", group="files")
     def export_mdp(self) -> Download:
         """The MDP as an archive for the browser."""
-        with tempfile.TemporaryDirectory() as folder:
-            content = save(self.mdp, Path(folder) / "mdp.npz").read_bytes()
-        return Download(f"{self._file_name()}.npz", "application/octet-stream", content)
+        return self._download(self.mdp, self._file_name())
 
     def __repr__(self) -> str:
         rows, columns = self.mdp.grid.shape  # type: ignore[union-attr]
@@ -508,18 +481,3 @@ def indicator(mdp: AnyMDP, s: int, a: int) -> np.ndarray:
     mu = np.zeros((mdp.S, mdp.A))
     mu[s, a] = 1.0
     return mu
-
-
-def frame_labels(frames: Iterable[Frame]) -> list[str]:
-    """What each frame is, in words: "sweep 12", "round 2, evaluation 3"."""
-    labels, rounds, count = [], 1, 0
-    for frame in frames:
-        count = count + 1 if frame.phase in ("sweep", "evaluate") else 0
-        if frame.phase == "improve":
-            labels.append(f"improvement {rounds}")
-            rounds += 1
-        elif frame.phase == "evaluate":
-            labels.append(f"round {rounds}, evaluation {count}")
-        else:
-            labels.append(f"sweep {count}" if count else PHASES[frame.phase])
-    return labels

@@ -12,7 +12,7 @@ with `Q(V)[s, a] = r[s, a] + gamma sum_s' P[s, a, s'] V[s']`. At a temperature a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,3 +143,18 @@ def _count(frames: list[Frame]) -> str:
     improvements = sum(frame.phase == "improve" for frame in frames)
     text = f"{sweeps} sweep{'s' * (sweeps != 1)}"
     return text + f" and {improvements} improvement{'s' * (improvements != 1)}" * (improvements > 0)
+
+
+def frame_labels(frames: Iterable[Frame]) -> list[str]:
+    """What each frame is, in words: "sweep 12", "round 2, evaluation 3"."""
+    labels, rounds, count = [], 1, 0
+    for frame in frames:
+        count = count + 1 if frame.phase in ("sweep", "evaluate") else 0
+        if frame.phase == "improve":
+            labels.append(f"improvement {rounds}")
+            rounds += 1
+        elif frame.phase == "evaluate":
+            labels.append(f"round {rounds}, evaluation {count}")
+        else:
+            labels.append(f"sweep {count}" if count else "V = 0, a random policy")
+    return labels

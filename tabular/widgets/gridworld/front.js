@@ -1,15 +1,7 @@
 // The gridworld explorer: an editor, the solver's sweeps, and an agent.
 
-const TOOLS = {
-  wall: { kind: "#", label: "Wall", key: "w" },
-  goal: { kind: "G", label: "Goal", key: "g" },
-  start: { kind: "S", label: "Start", key: "s" },
-  look: { kind: "", label: "Select", key: "" },
-};
-const CELLS = { "#": "wall", ".": "free", S: "start", G: "goal" };
-
 function mount(ui) {
-  let [scene, frames, tool, brush, walked] = [null, null, "wall", "#", null];
+  let [scene, frames, walked] = [null, null, null];
 
   const picture = (answer) => ({
     ...scene,
@@ -25,36 +17,12 @@ function mount(ui) {
 
   const board = makeBoard(ui, {
     label: "Map of the grid world. Arrow keys move the focus, w makes a wall, g a goal, s a start, plus and minus change the reward.",
-    onpick: pick,
-    onkey: key,
-    onfocus: () => cellPanel(),
+    onpick: (cell, phase) => editor.pick(cell, phase),
+    onkey: (event, cell) => editor.key(event, cell),
+    onfocus: () => editor.panel(),
     describe,
   });
-  const kindAt = (cell) => scene.kinds[board.keyOf(cell)];
-
-  function pick(cell, phase) {
-    const { kind } = TOOLS[tool];
-    const [row, column] = cell;
-    if (!kind) return;
-    if (kind !== "#") return phase === "down" && ui.do("toggle", { row, column, kind });
-    if (phase === "down") brush = kindAt(cell) === "#" ? "." : "#";
-    else if (!"#.".includes(kindAt(cell))) return; // a stroke of the brush goes around goals and starts
-    ui.do("paint", { cells: [cell], kind: brush });
-  }
-
-  function key(event, [row, column]) {
-    const chosen = Object.values(TOOLS).find((each) => each.key && each.key === event.key.toLowerCase());
-    if (chosen) ui.do("toggle", { row, column, kind: chosen.kind });
-    else if (event.key === "Enter") pick([row, column], "down");
-    else if ("+=-_".includes(event.key)) ui.do("reward", { row, column, reward: nudged([row, column], event) });
-    else return false;
-    return true;
-  }
-
-  const nudged = (cell, event) => {
-    const by = (event.shiftKey && event.key !== "+" ? 1 : 0.1) * ("+=".includes(event.key) ? 1 : -1);
-    return Number((scene.rewards[board.keyOf(cell)] + by).toFixed(6));
-  };
+  const editor = makeEditor(ui, () => ({ board, kinds: scene.kinds, rewards: scene.rewards, fixed: scene.world }));
 
   function describe(cell) {
     const k = board.keyOf(cell);
@@ -67,37 +35,6 @@ function mount(ui) {
     const A = scene.moves.length;
     scene.moves.forEach((move, a) => rows.push([`Q ${GLYPHS[move]} ${NAMES[move]}`, `${precise(shown.Q[s * A + a])}   ${fixed(100 * shown.pi[s * A + a], 0)} %`]));
     return { title, rows };
-  }
-
-  const tools = choiceControl(
-    { label: "Tool", options: Object.fromEntries(Object.entries(TOOLS).map(([name, each]) => [name, each.label])) },
-    (name) => tools.update((tool = name)),
-  );
-  tools.update(tool);
-  tools.node.querySelectorAll("button").forEach((button) => {
-    const { key: shortcut } = TOOLS[button.dataset.value];
-    if (shortcut) button.append(h("kbd", { text: shortcut.toUpperCase(), "aria-hidden": "true" }));
-  });
-
-  // The selected cell
-
-  const cellName = h("span", { class: "number" });
-  const reward = sliderControl({ label: "Reward here", low: -1, high: 1, step: 0.05 }, (value) => {
-    const [row, column] = board.cell;
-    ui.do("reward", { row, column, reward: value });
-  });
-  reward.node.dataset.control = "reward";
-  function cellPanel() {
-    if (!scene) return;
-    const kind = kindAt(board.cell);
-    cellName.textContent = `Cell (${board.cell.join(", ")}), ${CELLS[kind]}`;
-    const value = scene.rewards[board.keyOf(board.cell)];
-    const most = [1, 10, 100].find((limit) => Math.abs(value) <= limit);
-    [reward.range.min, reward.range.max] = [-most, most];
-    if (!(ui.bridge.busy && reward.node.contains(document.activeElement))) reward.update(value);
-    const closed = kind === "#" || Boolean(scene.world);
-    reward.node.classList.toggle("off", closed);
-    reward.node.querySelectorAll("input").forEach((input) => (input.disabled = closed));
   }
 
   // The player and the curve
@@ -159,14 +96,13 @@ function mount(ui) {
   // Import and size
 
   const id = h("input", { type: "text", value: "FrozenLake-v1", style: "width: 150px; text-align: left", "aria-label": "Gymnasium environment" });
-  const resize = () => ui.do("resize", { rows: sizes[0].value, columns: sizes[1].value });
-  const sizes = ["rows", "columns"].map((name) =>
-    textField({ inputmode: "numeric", style: "width: 44px", "aria-label": name, "data-size": name }, resize));
   const open = () => ui.do("gymnasium", { name: id.value });
   id.addEventListener("keydown", (event) => event.key === "Enter" && open());
   const more = h("details", {}, h("summary", { text: "Size and import" }),
-    h("div", { class: "row", style: "margin-top: 8px" }, "Size", sizes[0], "×", sizes[1], h("span", { style: "width: 14px" }),
+    h("div", { class: "row", style: "margin-top: 8px" }, "Size", editor.sizes[0], "×", editor.sizes[1], h("span", { style: "width: 14px" }),
       "Gymnasium table", id, h("button", { type: "button", "data-open": "", text: "Open", onclick: open })));
+
+  const help = keysLine({ "← ↑ ↓ →": "select", W: "wall", G: "goal", S: "start", "+ −": "reward", space: "play", ", .": "step" });
 
   // Put together
 
@@ -179,11 +115,11 @@ function mount(ui) {
   ui.frame(
     h("div", { class: "columns" },
       h("div", {},
-        h("div", { class: "row", style: "margin-bottom: 7px" }, tools.node),
+        h("div", { class: "row", style: "margin-bottom: 7px" }, editor.tools),
         h("div", { class: "row", style: "margin-bottom: 10px; max-width: 560px" }, views[0], h("div", { class: "space" }), ...views.slice(1).map(tight)),
         board.node,
         h("div", { style: "max-width: 560px; margin-top: 10px" }, colourBar.node,
-          answer, h("div", { style: "margin-top: 10px" }, cellName), reward.node, more)),
+          answer, h("div", { style: "margin-top: 10px" }, editor.name), editor.reward, help, more)),
       h("div", {},
         section("World", ...ui.controls("world")),
         section("Solving", h("div", { class: "row", style: "margin-bottom: 6px" }, playerControls[0]), ...playerControls.slice(1),
@@ -203,8 +139,8 @@ function mount(ui) {
     promise.textContent = precise(scene.J);
     promise.dataset.value = scene.J;
     answer.textContent = scene.world ? `${scene.world}. ${scene.answer}` : scene.answer;
-    if (!sizes.some((input) => input === document.activeElement)) [sizes[0].value, sizes[1].value] = [scene.rows, scene.columns];
-    cellPanel();
+    editor.size(scene.rows, scene.columns);
+    editor.panel();
     agentPanel();
   }
 
@@ -233,10 +169,4 @@ function mount(ui) {
 
   const close = () => [board, chart].forEach((part) => part.close());
   return { draw, key: keys, wants: () => !frames, frames: arrived, close };
-}
-
-// A toggle as a short pair of name and switch.
-function tight(node) {
-  node.className = "pair";
-  return node;
 }

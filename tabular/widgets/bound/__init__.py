@@ -1,0 +1,3 @@
+from tabular.widgets.bound.explorer import BoundExplorer
+
+__all__ = ["BoundExplorer"]

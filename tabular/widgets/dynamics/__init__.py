@@ -1,0 +1,3 @@
+from tabular.widgets.dynamics.explorer import DynamicsExplorer
+
+__all__ = ["DynamicsExplorer"]

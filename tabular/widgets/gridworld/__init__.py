@@ -1,0 +1,3 @@
+from tabular.widgets.gridworld.explorer import GridworldExplorer
+
+__all__ = ["GridworldExplorer"]

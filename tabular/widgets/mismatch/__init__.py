@@ -1,0 +1,3 @@
+from tabular.widgets.mismatch.explorer import MismatchExplorer
+
+__all__ = ["MismatchExplorer"]

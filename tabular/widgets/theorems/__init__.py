@@ -1,0 +1,3 @@
+from tabular.widgets.theorems.explorer import TheoremBoard
+
+__all__ = ["TheoremBoard"]
