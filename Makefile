@@ -53,12 +53,13 @@ format: $(READY)  ## format, and mend what ruff can mend
 	$(ENV) -m ruff format .
 	$(ENV) -m ruff check --fix .
 
-bench: $(READY)  ## speed against quantecon and mdpsolver; of figures, lab and explorers against their bars
+bench: $(READY)  ## speed against quantecon and mdpsolver; of figures, lab, explorers and training against their bars
 	$(ENV) -m tests.benchmarks.solvers
 	$(ENV) -m tests.benchmarks.batches
 	$(ENV) -m tests.benchmarks.studies
 	$(ENV) -m tests.benchmarks.lab
 	$(ENV) -m tests.benchmarks.explorers
+	$(ENV) -m tests.benchmarks.deep
 
 docs: $(READY)  ## the documentation, into docs/_build/html
 	$(ENV) -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)

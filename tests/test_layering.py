@@ -50,19 +50,53 @@ ROOMS = [
 ]
 """Each imports only from those before it."""
 
+DEEP_ROOMS = [
+    "errors",
+    "nets",
+    "replay",
+    "critics",
+    "envs",
+    "models",
+    "objectives",
+    "agents",
+    "fitting",
+    "ensembles",
+    "expansion",
+    "loop",
+    "registry",
+    "config",
+    "presets",
+    "measures",
+    "lanes",
+    "metrics",
+    "checkpoints",
+    "runs",
+    "animation",
+    "plot",
+    "figures",
+    "training",
+    "sweep",
+    "studies",
+    "commands",
+    "__main__",
+]
+"""The same for `deep`, which may import all of `tabular`."""
+PACKAGES = {"tabular": ROOMS, "deep": DEEP_ROOMS}
+
 EXCEPTIONS = {("mdp", "total")}
 """gamma = 1 needs the analysis of `total` when an MDP is made; `mdp` imports it then, not before."""
 
 DOOR = "the package itself"
-"""`tabular/__init__.py`: it opens all rooms, so no room but those of the command line may go through it."""
+"""`__init__.py`: it opens all rooms, so no room but those of the command line may go through it."""
 
 
 def modules():
-    """Room and path of every module of `tabular`, its door left out."""
-    for path in sorted((ROOT / "tabular").rglob("*.py")):
-        room = path.relative_to(ROOT / "tabular").parts[0].removesuffix(".py")
-        if room != "__init__":
-            yield room, path
+    """Package, room and path of every module, the packages' doors left out."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            room = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+            if room != "__init__":
+                yield package, room, path
 
 
 def imported_names(source: str) -> list[str]:
@@ -76,28 +110,34 @@ def imported_names(source: str) -> list[str]:
     return names
 
 
-def rooms_imported(source: str) -> set[str]:
-    """Rooms of `tabular` that a source file imports from."""
+def rooms_imported(package: str, source: str) -> set[str]:
+    """Rooms of a package that a source file imports from."""
     parts = [name.split(".") for name in imported_names(source)]
-    return {(part[1] if part[1:] and part[1] in ROOMS else DOOR) for part in parts if part[0] == "tabular"}
+    rooms = PACKAGES[package]
+    return {(part[1] if part[1:] and part[1] in rooms else DOOR) for part in parts if part[0] == package}
 
 
-def against_the_order(room: str, source: str) -> list[str]:
+def against_the_order(package: str, room: str, source: str) -> list[str]:
     """Rooms that `room` imports from and may not."""
-    above = set(ROOMS[: ROOMS.index(room) + 1]) | {other for here, other in EXCEPTIONS if here == room}
+    rooms = PACKAGES[package]
+    above = set(rooms[: rooms.index(room) + 1]) | {other for here, other in EXCEPTIONS if here == room}
     above |= {DOOR} if room in ("commands", "__main__") else set()
-    return sorted(rooms_imported(source) - above)
+    return sorted(rooms_imported(package, source) - above)
 
 
-@pytest.mark.parametrize(("room", "path"), [pytest.param(*module, id=module[1].stem) for module in modules()])
-def test_layering_each_room_imports_only_from_rooms_above_it(room, path):
-    assert room in ROOMS, f"{path.relative_to(ROOT)} is a new room: give it its place in ROOMS and in docs/design.md"
-    assert against_the_order(room, path.read_text()) == []
+@pytest.mark.parametrize(
+    ("package", "room", "path"), [pytest.param(*each, id=f"{each[0]}-{each[2].stem}") for each in modules()]
+)
+def test_layering_each_room_imports_only_from_rooms_above_it(package, room, path):
+    new = f"{path.relative_to(ROOT)} is a new room: give it its place here and in docs/design.md"
+    assert room in PACKAGES[package], new
+    assert against_the_order(package, room, path.read_text()) == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_layering_each_room_has_its_line_in_the_design(room):
-    assert re.search(rf"^\| `{room}/?` \| .+ \|$", (ROOT / "docs/design.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("package", "room"), [(name, room) for name, rooms in PACKAGES.items() for room in rooms])
+def test_layering_each_room_has_its_line_in_the_design(package, room):
+    written = f"deep.{room}" if package == "deep" else room
+    assert re.search(rf"^\| `{re.escape(written)}/?` \| .+ \|$", (ROOT / "docs/design.md").read_text(), re.MULTILINE)
 
 
 def test_layering_sees_a_wrong_import_of_every_form():
@@ -109,7 +149,7 @@ def test_layering_sees_a_wrong_import_of_every_form():
         "import tabular",
         "from tabular import solve as s, MDP",
     ]
-    found = [against_the_order("solve", source) for source in wrong]
+    found = [against_the_order("tabular", "solve", source) for source in wrong]
     assert found == [["plot"], ["plot"], ["plot"], ["plot"], [DOOR], [DOOR]]
 
 

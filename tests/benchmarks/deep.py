@@ -7,6 +7,9 @@ networks. The references learn by the very same updates:
     as published    Gymnasium's environment, a buffer in NumPy, one compiled update after each step
 
 Ratios are of wall-clock seconds and of CPU seconds, measured in turns in one process. Compilation isn't counted.
+
+Then where the time of a step goes, by leaving parts out: an agent that only acts, one that also draws its batch, and
+one whose critic learns from it without a model. What a method takes beyond that is its model's.
 """
 
 from __future__ import annotations
@@ -26,9 +29,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deep.agents import METHODS, Hyper, SoftQ
+from deep.agents import METHODS, Hyper, Learner, Losses, SoftQ
+from deep.agents.soft_q import Sample
 from deep.envs import CartPole
+from deep.lanes import in_words, lanes, size
 from deep.loop import act, advance, begin, chunk
+from deep.presets import omd_cartpole
 from deep.replay import Transitions
 
 BATCH, RANDOM = 256, 1000
@@ -131,6 +137,28 @@ def rates(loops: dict[str, tuple[Advance, int, int]]) -> dict[str, tuple[float, 
     return best
 
 
+def parts(steps: int) -> dict[str, float]:
+    """Microseconds of CPU time of one step of one run, with more and more of it done."""
+
+    def acts(agent: SoftQ, hyper: Hyper, learner: Learner, draw: Sample, key: jax.Array) -> tuple[Learner, Losses]:
+        return learner, Losses(jnp.float32(0), jnp.float32(0))
+
+    def draws(agent: SoftQ, hyper: Hyper, learner: Learner, draw: Sample, key: jax.Array) -> tuple[Learner, Losses]:
+        seen = sum(jnp.sum(x.astype(jnp.float32)) for x in draw(key))
+        return learner, Losses(jnp.asarray(seen), jnp.float32(0))
+
+    agents = {"acts": SoftQ(acts), "draws a batch": SoftQ(draws), "Q, no model": SoftQ(METHODS["model_free"])}
+    room = RANDOM + (TURNS + 1) * steps
+    loops = {name: (compiled(agent, 1, room), steps, 1) for name, agent in (agents | AGENTS).items()}
+    return {name: 1e6 / cpu for name, (_, cpu) in rates(loops).items()}
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of one run of the published length: its buffer, and everything else but what an update works with."""
+    need = size(lanes([omd_cartpole()], (0,)))
+    return need.replay, need.rest
+
+
 def main() -> None:
     """Measure, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -153,6 +181,11 @@ def main() -> None:
             for name, (wall, cpu) in found.items():
                 ratio = f"{ours[0] / wall:16.2f} {ours[1] / cpu:8.2f}" if name != "compiled" else ""
                 print(f"{method}, {seeds:3} seeds: {name:16} {wall:10.0f} {cpu:10.0f} {ratio}", flush=True)
+    print("\nmicroseconds of CPU time of one step, one seed")
+    for name, cost in parts(steps).items():
+        print(f"{name:16} {cost:6.0f}", flush=True)
+    replay, rest = memory()
+    print(f"\nmemory of one run of 200,000 steps: buffer {in_words(replay)}, networks and moments {in_words(rest)}")
 
 
 if __name__ == "__main__":
