@@ -70,6 +70,10 @@ def fig5(*, quick: bool = False, progress: bool = False, partial: Path | None = 
 
     The final return of a seed is the mean of its last 10 evaluations of 10 episodes each, 1000 steps apart.
 
+    At width 1 a seed's luck counts twice: the one weight between the two hidden units is + or - sqrt 2 with equal
+    chance, and with the minus the second unit and all its derivatives are 0 for ever. Such a model predicts a constant,
+    by any method; the published networks are initialised the same way.
+
     Args:
       partial: a folder that keeps the runs, complete ones and others.
     """
