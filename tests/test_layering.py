@@ -73,6 +73,7 @@ DEEP_ROOMS = [
     "runs",
     "animation",
     "plot",
+    "tables",
     "figures",
     "training",
     "sweep",

@@ -40,7 +40,7 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace, rest: list[str]) -> None:
     """`deep sweep`: train, and print the table of what was trained."""
     from deep import sweep
-    from deep.commands.runs import table
+    from deep.tables import table
 
     chosen = _changed(sweep.find(arguments.study, arguments.quick), arguments, rest)
     out = arguments.out or Path("runs") / arguments.study

@@ -77,7 +77,7 @@ def _resume(arguments: argparse.Namespace, rest: list[str]) -> None:
 
 def report(run: Run) -> None:
     """What became of a run: its table, and where it is."""
-    from deep.commands.runs import table
+    from deep.tables import table
 
     print(table([run]))
     if run.folder is not None:

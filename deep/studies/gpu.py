@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from deep import loop, sweep
-from deep.commands.runs import table
 from deep.lanes import begin, in_words, lanes, size
 from deep.presets import omd_cartpole
 from deep.studies import omd_cartpole as figures
 from deep.sweep import METHODS, Sweep
+from deep.tables import table
 from tabular.output import write
 from tabular.studies.record import save, to_csv
 

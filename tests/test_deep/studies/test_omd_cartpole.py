@@ -8,7 +8,7 @@ from deep.runs import NextStateError, Run
 from deep.studies import deep_vs_exact, omd_cartpole, write
 from deep.studies.omd_cartpole import TABLE_1
 from deep.sweep import METHODS, Sweep
-from tests.deep.small import SEEDS, small
+from tests.test_deep.small import SEEDS, small
 
 WIDTHS = (1, 2)
 WIDTH_SWEEP = Sweep(tuple(c for m in METHODS for c in small(method=m, model_width=WIDTHS).settings()), (0, 1, 2))
@@ -67,7 +67,8 @@ def test_fig5_gain_is_taken_seed_by_seed(runs):
         finals[row["method"], row["model_width"]].append(row["final"])
     assert len(record.tables["gain"]) == 4
     for row in record.tables["gain"]:
-        off = np.subtract(*(finals[m, row["model_width"]] for m in ("omd", row["minus"])))
+        omd, other = (np.asarray(finals[m, row["model_width"]]) for m in ("omd", row["minus"]))
+        off = omd - other
         assert row["mean"] == pytest.approx(off.mean()) and row["ci95"] == pytest.approx(plot.interval(off))
 
 

@@ -10,7 +10,7 @@ from deep.agents import Hyper
 from deep.config import FIELDS, SWEPT, Config
 from deep.presets import PRESETS
 from deep.registry import INVERSES, METHODS
-from tests.deep.small import small
+from tests.test_deep.small import small
 
 
 def test_presets_hold_the_published_constants():

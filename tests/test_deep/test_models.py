@@ -36,7 +36,7 @@ def test_surprise_of_a_point_is_the_squared_distance():
 def test_surprise_of_a_gaussian_is_minus_its_log_density():
     log_std = S / 3
     prediction = Prediction(S, log_std, S[:, 0])
-    expected = -stats.norm(S, np.exp(log_std)).logpdf(np.asarray(S) + 0.7).sum(1)
+    expected = -stats.norm.logpdf(np.asarray(S) + 0.7, S, np.exp(log_std)).sum(1)
     np.testing.assert_allclose(prediction.surprise(S + 0.7), expected, rtol=1e-12)
 
 

@@ -1,5 +1,7 @@
 """Networks: their initialisation, and that padding changes nothing, ever."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +45,7 @@ def test_padded_network_learns_the_same():
     y = jnp.sin(x[:, :2])
     adam = optax.adam(0.01)
 
-    def learned(net, x, y):
+    def learned(net, x, y) -> Any:
         def step(carry, _):
             net, moments = carry
             slope = jax.grad(lambda net: jnp.mean(jnp.sum((net(x) - y) ** 2, axis=1)))(net)

@@ -11,7 +11,7 @@ import pytest
 import deep
 from deep import checkpoints, metrics, runs
 from deep.lanes import lanes, size
-from tests.deep.small import SEEDS, files, same_bits, small, trained
+from tests.test_deep.small import SEEDS, files, same_bits, small, trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,11 @@ def kill(folder: Path, chunk: int, operation: int, steps: int, **environment: st
     arguments = [str(folder), str(chunk), str(operation), str(steps)]
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.deep.killed", *arguments], cwd=ROOT, env=settings, capture_output=True, text=True
+        [sys.executable, "-m", "tests.test_deep.killed", *arguments],
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 

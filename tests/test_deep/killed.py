@@ -1,4 +1,4 @@
-"""A training run that kills itself with SIGKILL while it writes a chunk down: `python -m tests.deep.killed ...`.
+"""A training run that kills itself with SIGKILL while it writes a chunk down: `python -m tests.test_deep.killed ...`.
 
 FOLDER        starts a run there, or goes on with it
 CHUNK         number of the chunk in this process, from 1, in whose writing it dies
@@ -14,7 +14,7 @@ from pathlib import Path
 import deep
 from deep import training
 from deep.runs import ABOUT
-from tests.deep.small import SEEDS, small
+from tests.test_deep.small import SEEDS, small
 
 OPERATIONS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
 

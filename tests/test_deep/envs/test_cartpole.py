@@ -1,5 +1,7 @@
 """CartPole is Gymnasium's CartPole-v1."""
 
+from typing import Any
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,8 @@ STEPS = 1000
 @pytest.mark.parametrize(("dtype", "accuracy"), [(jnp.float64, 1e-14), (jnp.float32, 1e-5)])
 def test_step_is_that_of_gymnasium(dtype, accuracy):
     """Over 1,000 random steps, each from Gymnasium's own state: the same next state, reward and end."""
-    theirs, ours = gymnasium.make("CartPole-v1").unwrapped, CartPole(dtype=dtype)
+    theirs: Any = gymnasium.make("CartPole-v1").unwrapped
+    ours = CartPole(dtype=dtype)
     step, rng = jax.jit(ours.step), np.random.default_rng(0)
     theirs.reset(seed=0)
     ends = 0
@@ -32,7 +35,7 @@ def test_step_is_that_of_gymnasium(dtype, accuracy):
 
 
 def test_limits_and_time_are_those_of_gymnasium():
-    theirs = gymnasium.make("CartPole-v1")
+    theirs: Any = gymnasium.make("CartPole-v1")
     assert theirs.spec.max_episode_steps == CartPole().time_limit
     assert theirs.action_space.n == CartPole().actions.n
     assert theirs.observation_space.shape == (CartPole().observation_size,)

@@ -1,6 +1,7 @@
 """The compiled loop: what it stores happened, episodes end as they should, runs of a batch don't touch each other."""
 
 from dataclasses import replace
+from typing import Any
 
 import gymnasium
 import jax
@@ -34,7 +35,7 @@ def both():
 
 
 def test_chunk_stores_what_gymnasium_would_have_done(both):
-    theirs = gymnasium.make("CartPole-v1").unwrapped
+    theirs: Any = gymnasium.make("CartPole-v1").unwrapped
     theirs.reset()
     data = jax.tree.map(lambda x: np.asarray(x[0]), both[0].replay.data)
     for s, a, r, s_next, m in zip(*data, strict=True):

@@ -16,7 +16,7 @@ from deep.lanes import begin, lanes, layout, size
 from deep.measures import next_state_error
 from deep.models import model
 from deep.replay import Transitions
-from tests.deep.small import SEEDS, same_bits, small, trained
+from tests.test_deep.small import SEEDS, same_bits, small, trained
 
 
 def test_train_gives_arrays_over_settings_seeds_and_evaluations():
@@ -123,7 +123,7 @@ def test_more_runs_than_memory_are_refused_before_anything_is_compiled(monkeypat
 
 
 def test_device_memory_is_known():
-    assert 10**8 < batches.device_memory() < 10**14
+    assert 10**8 < (batches.device_memory() or 0) < 10**14
 
 
 def test_size_is_what_the_state_takes_and_lanes_begin_as_they_do_alone():
@@ -212,7 +212,7 @@ def test_curves_draw_mean_and_interval():
     run = trained()
     ax = plot.curves({"OMD": run}, title="CartPole")
     (line,) = [line for line in ax.lines if len(line.get_xdata()) == 4]
-    np.testing.assert_allclose(line.get_ydata(), run.returns[0].mean(0))
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), run.returns[0].mean(0))
     assert ax.get_title(loc="left") == "CartPole\nmean of 2 seeds and its 95% interval"
     assert ax.get_xlabel() == "steps in the environment"
     with pytest.raises(ValueError, match="quantity = 'loss', expected one of returns"):
@@ -227,8 +227,8 @@ def test_finals_draw_a_point_for_each_setting():
     )
     ax = plot.finals({"OMD": run}, "model_width")
     (line,) = [line for line in ax.lines if len(line.get_xdata()) == 3]
-    assert line.get_xdata().tolist() == [1, 2, 4]
-    np.testing.assert_allclose(line.get_ydata(), run.returns.mean((1, 2)))
+    assert list(line.get_xdata()) == [1, 2, 4]
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), run.returns.mean((1, 2)))
     with pytest.raises(ValueError, match="over = 'method', expected one of model_width"):
         plot.finals({"OMD": run}, "method")
 

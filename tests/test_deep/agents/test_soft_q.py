@@ -37,10 +37,15 @@ def sample(key):
     return BATCH
 
 
+def once(agent, learner):
+    """One update."""
+    return jax.jit(lambda learner: agent.update(agent, Hyper(), learner, sample, KEY))(learner)
+
+
 def updated(method, **settings):
     agent = SoftQ(METHODS[method], **SMALL | settings)
     learner = agent.init(KEY, ENV)
-    return agent, learner, *jax.jit(partial(agent.update, agent, Hyper(), sample=sample))(learner, key=KEY)
+    return agent, learner, *once(agent, learner)
 
 
 def differ(a, b) -> bool:
@@ -77,19 +82,19 @@ def test_update_repeats_the_inner_step():
 
 
 def test_adam_step_without_memory_has_the_size_of_its_rate():
-    """With moments made anew an inner step of OMD moves weights by lr, however small their slope (above Adam's 1e-8)."""
-    agent, _, once, _ = updated("omd", warm_moments=False)
-    again = jax.jit(partial(agent.update, agent, Hyper(), sample=sample))(once, key=KEY)[0]
+    """With moments made anew an inner step of OMD moves weights by lr, however small their slope is (above 1e-8)."""
+    agent, _, first, _ = updated("omd", warm_moments=False)
+    again = once(agent, first)[0]
     moves = np.concatenate(
-        [abs(a - b).ravel() for a, b in zip(*map(jax.tree.leaves, (again.critic, once.critic)), strict=True)]
+        [abs(a - b).ravel() for a, b in zip(*map(jax.tree.leaves, (again.critic, first.critic)), strict=True)]
     )
     moved = moves[moves > 0]
     assert np.median(moved) == pytest.approx(3e-4, rel=1e-3) and moved.max() < 3.0001e-4 and len(moved) > 50
 
 
 def test_cold_critic_starts_from_its_first_weights():
-    agent, before, once, _ = updated("omd", warm_critic=False, warm_moments=False)
-    again = jax.jit(partial(agent.update, agent, Hyper(), sample=sample))(once, key=KEY)[0]
+    agent, before, first, _ = updated("omd", warm_critic=False, warm_moments=False)
+    again = once(agent, first)[0]
     for a, b in zip(*map(jax.tree.leaves, (again.critic, before.critic)), strict=True):
         assert abs(a - b).max() <= 3.001e-4
 

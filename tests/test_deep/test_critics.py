@@ -44,9 +44,10 @@ def test_critic_loss_is_its_equation(pair):
 
 
 def test_critic_loss_has_derivatives_by_the_critic_and_the_batch_only(pair):
-    by_target = jax.grad(critic_loss, argnums=1)(*pair, BATCH, GAMMA, ALPHA, False)
+    w, target = pair
+    by_target = jax.grad(critic_loss, argnums=1)(w, target, BATCH, GAMMA, ALPHA, False)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(by_target))
-    by_state = jax.grad(lambda s: critic_loss(*pair, BATCH._replace(s_next=s), GAMMA, ALPHA, False))(BATCH.s_next)
+    by_state = jax.grad(lambda s: critic_loss(w, target, BATCH._replace(s_next=s), GAMMA, ALPHA, False))(BATCH.s_next)
     np.testing.assert_array_equal(np.any(by_state, axis=1), np.asarray(BATCH.m) > 0)
 
 

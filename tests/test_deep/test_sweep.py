@@ -3,7 +3,7 @@ import pytest
 
 from deep import sweep
 from deep.sweep import SWEEPS, Sweep, find, gather, name, run_share, share
-from tests.deep.small import SEEDS, small
+from tests.test_deep.small import SEEDS, small
 
 
 def tiny() -> Sweep:

@@ -5,7 +5,7 @@ import pytest
 
 from deep.__main__ import main
 from deep.commands.fields import one_line
-from tests.deep.small import NETS, SEEDS, SIZES
+from tests.test_deep.small import NETS, SEEDS, SIZES
 
 TINY = [word for field, value in {**SIZES, **NETS}.items() for word in (f"--{field.replace('_', '-')}", str(value))]
 
