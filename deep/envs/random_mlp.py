@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from deep.envs.base import Box, Step
 from deep.nets import MLP, Linear, mlp
 
-CHANGE = 0.3
-"""Gain of the last layer of f. At 1 the states of an episode grow a thousandfold."""
+CHANGE = 0.15
+"""Gain of the last layer of f. At 0.3 the states of an episode may grow a hundredfold, at 1 a thousandfold."""
 NOISE, UNEVEN = -1.0, 0.03
 """Mean logarithm of the noise's standard deviation, and the gain of its last layer."""
 

@@ -45,7 +45,7 @@ def test_sweep_trains_a_share(here, capsys):
         "--index",
         "1",
         "--of",
-        "6",
+        "3",
         "--seeds",
         str(len(SEEDS)),
         "--quiet",
@@ -54,7 +54,7 @@ def test_sweep_trains_a_share(here, capsys):
     ]
     fields = [x for k in range(0, len(TINY), 2) if TINY[k] != "--model-width" for x in TINY[k : k + 2]]
     assert main([*argv, *fields]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["omd-model_width=3", "omd", "cartpole", "width", "3"]
+    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["mle-model_width=1", "mle", "cartpole", "width", "1"]
 
 
 @pytest.mark.parametrize(
