@@ -21,7 +21,7 @@ endif
 PYTHON ?= $(or $(shell ($(ENV) -c 'import sys; print(sys._base_executable)') 2>/dev/null),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow lab notebooks check format bench docs images fidelity theorems clean FORCE
+.PHONY: help setup reproduce test test-slow test-deep lab notebooks check format bench docs images fidelity theorems clean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ test: $(READY)  ## the fast tests and the notebooks
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(ENV) -m pytest -n logical --maxprocesses 4 -m "slow and not browser and not gpu" $(ARGS)
+
+test-deep: $(READY)  ## the tests of neural networks
+	$(ENV) -m pytest -n logical --maxprocesses 4 -m "deep and not slow and not browser and not gpu" $(ARGS)
 
 lab: $(READY)  ## JupyterLab, at the first notebook
 	$(ENV) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks/01_first_look.ipynb

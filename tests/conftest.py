@@ -1,6 +1,7 @@
 """What holds for all tests: one linear-algebra thread, no windows, strict JAX; and a line on what was not run."""
 
 import os
+import re
 
 # Read by the libraries when they are first imported, so that a test without JAX or matplotlib needn't import them.
 SETTINGS = {
@@ -14,12 +15,26 @@ os.environ.update(SETTINGS)
 
 import pytest  # noqa: E402
 
-TIERS = {"slow": "make test-slow", "browser": "pytest -m browser", "gpu": "pytest -m gpu", "notebook": "make test"}
+TIERS = {
+    "deep": "make test-deep",
+    "slow": "make test-slow",
+    "browser": "pytest -m browser",
+    "gpu": "pytest -m gpu",
+    "notebook": "make test",
+}
 NOT_RUN = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_configure(config):
     config.stash[NOT_RUN] = dict.fromkeys(TIERS, 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of `deep`, and of its notebooks, are a tier of their own: they compile for minutes."""
+    for item in items:
+        if "test_deep" in item.path.parts or re.search(r"\[1[1-3]_", item.name):
+            item.add_marker("deep")
 
 
 def pytest_deselected(items):
