@@ -232,11 +232,13 @@ def play(explorer, name: str) -> None:
 
 
 def train(explorer, case: Case) -> None:
-    """A line: pictures a second while it works, from a second after its start on."""
+    """A line: pictures a second while it works, once what it needs is compiled."""
     for selector in case.trains:
         with change(explorer):
             explorer.locator(selector).first.click()
-    explorer.page.wait_for_timeout(1000)
+    for _ in range(5):
+        with change(explorer):
+            pass
     found = explorer.page.evaluate(WORK, [explorer.element_handle(), 5])
     rate(f"{case.name}: training", found, UPDATES)
 
