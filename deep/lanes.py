@@ -239,9 +239,8 @@ def device_memory() -> int | None:
         with open("/proc/meminfo") as file:
             (line,) = [line for line in file if line.startswith("MemAvailable")]
         return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
+    except (OSError, ValueError):  # another system than Linux: all there is, free or not
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
 
 
 def in_words(n: int) -> str:

@@ -241,7 +241,8 @@ def study(monkeypatch):
         return studies.Record("square", rows, {"power": 2}, (1,), quick, 0.0, {})
 
     fake.run, fake.draw = run, lambda record: Figure(figsize=(1, 1))
-    monkeypatch.setattr(studies, "STUDIES", (fake,))
+    for name in ("resolve", "write"):
+        monkeypatch.setattr(studies, name, partial(getattr(studies, name), studies=(fake,)))
     return fake
 
 

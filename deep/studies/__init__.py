@@ -9,12 +9,10 @@ studies imports neither JAX nor matplotlib.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from pathlib import Path
+from functools import partial
 
+from tabular import studies
 from tabular.studies import Record, Study
-from tabular.studies.record import save
 
 __all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
 
@@ -92,32 +90,7 @@ STUDIES = (
 )
 
 
-def resolve(names: Iterable[str]) -> list[Study]:
-    """The studies that names stand for, each once: names of studies or of groups, or `all`.
-
-    Raises:
-      ValueError for an unknown name; it lists the nearest ones.
-    """
-    chosen = []
-    for name in names:
-        found = [study for study in STUDIES if name in (study.name, study.group, "all")]
-        if not found:
-            known = [study.name for study in STUDIES]
-            nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
-            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-            groups = ", ".join(GROUPS)
-            raise ValueError(
-                f"no study is called {name!r}.{hint} There are {', '.join(known)}; {groups} and all are groups."
-            )
-        chosen += [study for study in found if study not in chosen]
-    return chosen
-
-
-def write(record: Record, out: Path | str) -> list[Path]:
-    """Draw a record and write NAME.csv, NAME.png and NAME.json to a directory; returns their paths.
-
-    Raises:
-      ValueError if the record's study isn't in `STUDIES`.
-    """
-    (study,) = resolve([record.name])
-    return save(record, study.draw(record), out)
+resolve = partial(studies.resolve, studies=STUDIES)
+"""The studies that names stand for: see `tabular.studies.resolve`."""
+write = partial(studies.write, studies=STUDIES)
+"""Draw a record and write its files: see `tabular.studies.write`."""

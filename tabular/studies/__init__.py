@@ -10,7 +10,7 @@ line in `STUDIES`. Listing the studies imports neither JAX nor matplotlib.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -219,31 +219,36 @@ STUDIES = (
 )
 
 
-def resolve(names: Iterable[str]) -> list[Study]:
+def resolve(names: Iterable[str], studies: Sequence[Study] = STUDIES) -> list[Study]:
     """The studies that names stand for, each once: names of studies or of groups, or `all`.
+
+    Args:
+      studies: those to choose from.
 
     Raises:
       ValueError for an unknown name; it lists the nearest ones.
     """
     chosen = []
+    groups = list(dict.fromkeys(study.group for study in studies))
     for name in names:
-        found = [study for study in STUDIES if name in (study.name, study.group, "all")]
+        found = [study for study in studies if name in (study.name, study.group, "all")]
         if not found:
-            known = [study.name for study in STUDIES]
-            nearest = difflib.get_close_matches(name, [*known, *GROUPS, "all"], n=3)
+            known = [study.name for study in studies]
+            nearest = difflib.get_close_matches(name, [*known, *groups, "all"], n=3)
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
             raise ValueError(
-                f"no study is called {name!r}.{hint} There are {', '.join(known)}; papers, own, lab and all are groups."
+                f"no study is called {name!r}.{hint} There are {', '.join(known)}; "
+                f"{', '.join(groups)} and all are groups."
             )
         chosen += [study for study in found if study not in chosen]
     return chosen
 
 
-def write(record: Record, out: Path | str) -> list[Path]:
+def write(record: Record, out: Path | str, studies: Sequence[Study] = STUDIES) -> list[Path]:
     """Draw a record and write NAME.csv, NAME.png and NAME.json to a directory; returns their paths.
 
     Raises:
-      ValueError if the record's study isn't in `STUDIES`; `record.save` takes any picture.
+      ValueError if the record's study isn't one of `studies`; `record.save` takes any picture.
     """
-    (study,) = [study for study in STUDIES if study.name == record.name] or resolve([record.name])
+    (study,) = [study for study in studies if study.name == record.name] or resolve([record.name], studies)
     return save(record, study.draw(record), out)

@@ -31,3 +31,19 @@ def jupyter(laboratory):
     laboratory.faults.clear()
     yield laboratory
     assert laboratory.faults == []
+
+
+@pytest.fixture(scope="module")
+def page(laboratory, request):
+    """A notebook of one cell, the `SOURCE` of the test's module; `HEIGHT` is that of the window, if it says so."""
+    height = getattr(request.module, "HEIGHT", 1100)
+    with laboratory.notebook(request.module.SOURCE, height=height) as page:
+        laboratory.explorer(page)
+        yield page
+
+
+@pytest.fixture
+def explorer(jupyter, page):
+    """A new explorer, on the same page."""
+    jupyter.run(page)
+    return jupyter.explorer(page)

@@ -24,20 +24,6 @@ explorer = BoundExplorer(true, make_mdp(0.7 * true.P + 0.15, true.r, gamma=true.
 explorer"""
 
 
-@pytest.fixture(scope="module")
-def page(laboratory):
-    with laboratory.notebook(SOURCE) as page:
-        laboratory.explorer(page)
-        yield page
-
-
-@pytest.fixture
-def explorer(jupyter, page):
-    """A new one, on the same page."""
-    jupyter.run(page)
-    return jupyter.explorer(page)
-
-
 def shown(explorer, name: str) -> float:
     """The number of a bound, or of the truth, as it stands in the document."""
     if name in ("true", "trivial"):

@@ -9,6 +9,7 @@ from tabular.widgets import DynamicsExplorer
 from tests.browser.actions import change, click_cell, focus, frames, reached, values
 
 pytestmark = pytest.mark.browser
+HEIGHT = 1400
 
 MAP = "S....\n.##..\n.#..G"
 ROWS, COLUMNS = 3, 5
@@ -37,20 +38,6 @@ def close(shown: np.ndarray, expected: np.ndarray, accuracy: float = 1e-8) -> No
 
 def agent(explorer, name: str, what: str) -> float:
     return float(explorer.locator(f"[data-agent={name}][data-{what}]").get_attribute(f"data-{what}"))
-
-
-@pytest.fixture(scope="module")
-def page(laboratory):
-    with laboratory.notebook(SOURCE, height=1400) as page:
-        laboratory.explorer(page)
-        yield page
-
-
-@pytest.fixture
-def explorer(jupyter, page):
-    """A new one, on the same page."""
-    jupyter.run(page)
-    return jupyter.explorer(page)
 
 
 def test_first_picture_shows_the_exact_divergence_and_promises(explorer, shots):

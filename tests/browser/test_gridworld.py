@@ -33,20 +33,6 @@ def close(found: np.ndarray, expected: np.ndarray, accuracy: float = 1e-9) -> No
     np.testing.assert_allclose(found, expected, atol=accuracy, rtol=0)
 
 
-@pytest.fixture(scope="module")
-def page(laboratory):
-    with laboratory.notebook(SOURCE) as page:
-        laboratory.explorer(page)
-        yield page
-
-
-@pytest.fixture
-def explorer(jupyter, page):
-    """A new one, on the same page."""
-    jupyter.run(page)
-    return jupyter.explorer(page)
-
-
 def test_first_picture_shows_the_exact_values(explorer, shots):
     close(values(explorer), exact())
     assert cell(explorer, 0, 0).locator("text").first.text_content() == f"{exact()[0]:.3f}"

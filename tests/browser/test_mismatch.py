@@ -15,25 +15,12 @@ from tabular.worlds.papers import two_state
 from tests.browser.actions import change
 
 pytestmark = pytest.mark.browser
+HEIGHT = 1500
 
 SOURCE = """from tabular.widgets import MismatchExplorer
 explorer = MismatchExplorer()
 explorer"""
 PATIENCE = 60_000
-
-
-@pytest.fixture(scope="module")
-def page(laboratory):
-    with laboratory.notebook(SOURCE, height=1500) as page:
-        laboratory.explorer(page)
-        yield page
-
-
-@pytest.fixture
-def explorer(jupyter, page):
-    """A new one, on the same page."""
-    jupyter.run(page)
-    return jupyter.explorer(page)
 
 
 def table(explorer, name: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from tabular.worlds import two_state
 from tests.browser.actions import change
 
 pytestmark = pytest.mark.browser
+HEIGHT = 1500
 
 TRUE = two_state().to_dense()
 START = np.array([[0.6, 0.4], [0.3, 0.7]])
@@ -65,20 +66,6 @@ def settled(explorer) -> None:
            })""",
         arg=explorer.element_handle(),
     )
-
-
-@pytest.fixture(scope="module")
-def page(laboratory):
-    with laboratory.notebook(SOURCE, height=1500) as page:
-        laboratory.explorer(page)
-        yield page
-
-
-@pytest.fixture
-def explorer(jupyter, page):
-    """A new one, on the same page."""
-    jupyter.run(page)
-    return jupyter.explorer(page)
 
 
 def test_first_picture_shows_the_exact_values(explorer, shots):

@@ -68,11 +68,15 @@ def _sides(claim: Claim, values: Values) -> tuple[Sides, str]:
             try:
                 return claim.statement(claim.enclosed(values)), "enclosed"
             except Ambiguous:
-                pass
-        try:
-            return claim.statement(claim.exact(values)), "rational"
-        except Irrational:
-            return claim.statement(claim.balls(values)), "balls"
+                return _exact_sides(claim, values)
+        return _exact_sides(claim, values)
+
+
+def _exact_sides(claim: Claim, values: Values) -> tuple[Sides, str]:
+    try:
+        return claim.statement(claim.exact(values)), "rational"
+    except Irrational:
+        return claim.statement(claim.balls(values)), "balls"
 
 
 def _entry(lhs: np.ndarray, rhs: np.ndarray, relation: str, by: str) -> tuple[int, ...]:
