@@ -78,8 +78,8 @@ class Lab:
         try:
             page.goto(f"{self.address}/lab/tree/{name}?token={TOKEN}&reset", timeout=SECONDS * 1000)
             page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context", timeout=SECONDS * 1000)
-            if dark:
-                page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+            theme = "JupyterLab Dark" if dark else "JupyterLab Light"  # the last page's choice would stay
+            page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
             page.evaluate("() => jupyterapp.shell.collapseLeft()")
             self.run(page)
             yield page

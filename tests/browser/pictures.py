@@ -44,7 +44,7 @@ def photographed(jupyter: Lab, source: str) -> bytes:
     """The explorer that a cell makes, once everything is there."""
     with jupyter.notebook(source, width=1200, height=2100) as page:
         explorer = jupyter.explorer(page)
-        page.wait_for_timeout(2500)  # frames have arrived, colours have faded
+        page.wait_for_timeout(2500)  # frames have arrived
         return paletted(explorer.screenshot())
 
 

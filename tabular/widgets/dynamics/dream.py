@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from tabular.linear import DENSE_STATES
 from tabular.mdp import AnyMDP, one_hot
 from tabular.operators import policy_value, ties
 
@@ -221,8 +222,10 @@ def best_actions(Q: np.ndarray, divergence: np.ndarray) -> np.ndarray:
 
 def value_of(world: Successors, q: np.ndarray, pi: np.ndarray, reward: np.ndarray) -> np.ndarray:
     """Values of a policy (S, A) in a model (S, A, K) by one linear solve, shape (S,)."""
-    matrix = sp.eye_array(len(q)) - world.gamma * world.chain(q, pi)
-    return splu(matrix.tocsc()).solve(policy_value(reward, pi))
+    chain, paid = world.chain(q, pi), policy_value(reward, pi)
+    if len(q) <= DENSE_STATES:
+        return np.linalg.solve(np.eye(len(q)) - world.gamma * chain.toarray(), paid)
+    return splu((sp.eye_array(len(q)) - world.gamma * chain).tocsc()).solve(paid)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tabular.linear import DENSE_STATES
 from tabular.widgets.dynamics.dream import Successors
 
 LONGEST_WALK = 150
@@ -41,7 +42,8 @@ def one_walk(
 
 def arrivals(chain, rho: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Probability of being in groups (S, n) of states that are never left after t = 0, 1, ... steps, shape (T, n)."""
-    backward, d, found = chain.T.tocsr(), rho, []
+    backward = chain.T.toarray() if len(rho) <= DENSE_STATES else chain.T.tocsr()
+    d, found = rho, []
     for _ in range(LONGEST_CHART):
         found.append(d @ groups)
         d = backward @ d
