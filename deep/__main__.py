@@ -9,6 +9,8 @@ import argparse
 import os
 import sys
 
+from tabular.commands import message, version
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C, 141 for a closed pipe."""
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         if not _expected(error):
             raise
-        print(f"deep: {_message(error)}", file=sys.stderr)
+        print(f"deep: {message(error)}", file=sys.stderr)
         return 2
     return 0
 
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="deep COMMAND --help says more.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND ...", prog="deep", dest="name")
     for command in (train, runs, sweep, reproduce):
         command.add(commands)
@@ -76,22 +78,6 @@ def _interrupted(stop: KeyboardInterrupt) -> int:
     how = f"; deep train --resume {folder} goes on" if folder else ""
     print(f"deep: interrupted{how}", file=sys.stderr)
     return 130
-
-
-def _message(error: Exception) -> str:
-    """An error in words; the system's own without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("mdpscope")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def behaviour(run: Run, setting: int = 0, seed: int = 0) -> bytes:
     if config.env not in DRAWN:
         raise ValueError(f"env = {config.env!r} can't be drawn; {', '.join(DRAWN)} can.")
     lane, lanes = setting * len(run.seeds) + seed, run.lanes
-    env, hyper, critic = jax.tree.map(lambda x: x[lane], (lanes.env, lanes.hyper, run.state.learner.critic))
+    env, hyper, critic = jax.tree.map(lambda x: x[lane], (lanes.envs, lanes.hyper, run.state.learner.critic))
     key = jax.random.key(run.seeds[seed], impl=RANDOM_BITS)
     states, going = jax.device_get(episode(lanes.agent, env, critic, hyper, key))
     title = f"{config.method}, model width {config.model_width}, seed {run.seeds[seed]}"

@@ -15,6 +15,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from deep.descent import descend
 from deep.replay import Transitions
 
 Loss = Callable[[Any, Transitions, PRNGKeyArray], Array]
@@ -130,13 +131,6 @@ def _learner(loss: Loss, adam: optax.GradientTransformation, train: Transitions,
         return lax.scan(step, (theta, moments), jax.random.split(key, schedule.steps))[0]
 
     return learn
-
-
-def descend(optimiser: optax.GradientTransformation, theta: Any, slope: Any, moments: Any) -> tuple[Any, Any]:
-    """One step of an optimiser: the new weights, and what it remembers."""
-    with jax.numpy_dtype_promotion("standard"):  # optax needs it, whatever the caller's setting
-        change, moments = optimiser.update(slope, moments)
-    return jax.tree.map(jnp.add, theta, change), moments
 
 
 def _chosen(which: Array, new: Any, old: Any) -> Any:

@@ -18,6 +18,7 @@ from deep import loop
 from deep.agents import Hyper, SoftQ
 from deep.config import FIELDS, SWEPT, Config
 from deep.envs import Env
+from deep.nets import stacked
 
 RANDOM_BITS = "threefry2x32"
 """The generator of all random numbers; `loop.begin` has the same."""
@@ -58,9 +59,9 @@ class Lanes:
         return self.widest.agent()
 
     @cached_property
-    def env(self) -> Env:
+    def envs(self) -> Env:
         """The environments of all lanes, stacked."""
-        return _arrays([config.environment(self.widest.distractors) for config, _ in self])  # type: ignore[arg-type]
+        return stacked([config.environment(self.widest.distractors) for config, _ in self])  # type: ignore[arg-type]
 
     @cached_property
     def hyper(self) -> Hyper:
@@ -154,14 +155,6 @@ def _padded(run: loop.Run, like: loop.Run) -> loop.Run:
         return whole
 
     return jax.tree.map(fill, run._replace(key=None), like)._replace(key=run.key)
-
-
-def _arrays(envs: Sequence[Env]) -> Env:
-    return jax.tree.map(lambda *x: jnp.stack([jnp.asarray(part, _dtype(part)) for part in x]), *envs)
-
-
-def _dtype(x: Any) -> Any:
-    return jnp.int32 if isinstance(x, int) else x.dtype
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from deep.agents.soft_q import Hyper, Learner, Losses, SoftQ
 from deep.critics import Critic
 from deep.envs.base import Env
 from deep.nets import stacked
-from deep.replay import Replay, Transitions, add, empty, sample
+from deep.replay import Replay, Transitions, add, append, empty, sample
 
 
 class Actor(NamedTuple):
@@ -62,59 +62,43 @@ def begin(agent: SoftQ, env: Env, seeds: tuple[int, ...], steps: int) -> Run:
     return stacked([one(seed) for seed in seeds])
 
 
-@partial(jax.jit, static_argnames=("agent", "length", "batch", "learning", "env_axis"), donate_argnames="runs")
+@partial(jax.jit, static_argnames=("agent", "length", "batch", "learning"), donate_argnames="runs")
 def chunk(
-    agent: SoftQ,
-    env: Env,
-    runs: Run,
-    hyper: Hyper,
-    position: Array,
-    *,
-    length: int,
-    batch: int,
-    learning: bool,
-    env_axis: int | None = None,
+    agent: SoftQ, envs: Env, runs: Run, hyper: Hyper, position: Array, *, length: int, batch: int, learning: bool
 ) -> tuple[Run, Summary]:
-    """`length` steps of every run from step `position` on, with an update after each if `learning`, else at random.
+    """`length` steps of every run, with an update after each if `learning`, else at random.
 
-    With `env_axis=0` every run has an environment of its own: the arrays of `env` have an axis of runs.
+    Args:
+      envs: an environment for each run, such as `deep.nets.stacked([env] * n)`.
+      position: how many steps were taken before.
     """
 
-    def step(runs: Run, position: Array) -> tuple[Run, tuple[Losses, Array]]:
-        return advance(agent, env, runs, hyper, position, batch=batch, learning=learning, env_axis=env_axis)
+    def one(i: Array, env: Env, past: Replay, run: Run, hyper: Hyper) -> tuple[Run, tuple[Losses, Array]]:
+        epsilon = hyper.epsilon if learning else jnp.ones((), env.dtype)
+        run, ended, key = _acted(agent, env, run, hyper._replace(epsilon=epsilon), i)
+        if not learning:
+            return run, (Losses(*[jnp.full((), jnp.nan, env.dtype)] * 2), ended)
+        draw = partial(sample, past, position, run.replay, i + 1, size=batch)
+        learner, losses = agent.update(agent, hyper, run.learner, draw, key)
+        return run._replace(learner=learner), (losses, ended)
 
-    runs, (losses, ended) = lax.scan(step, runs, position + jnp.arange(length, dtype=jnp.int32))
-    return runs, Summary(jax.tree.map(lambda x: x.mean(0), losses), ended.sum(0, dtype=jnp.int32))
+    def step(runs: Run, i: Array) -> tuple[Run, tuple[Losses, Array]]:
+        return jax.vmap(one, in_axes=(None, 0, 0, 0, 0))(i, envs, past, runs, hyper)
 
-
-def advance(
-    agent: SoftQ,
-    env: Env,
-    runs: Run,
-    hyper: Hyper,
-    position: Array,
-    *,
-    batch: int,
-    learning: bool,
-    env_axis: int | None = None,
-) -> tuple[Run, tuple[Losses, Array]]:
-    """One step of every run, see `chunk`: runs, losses, and which episodes ended. Pure, for `jit` and `scan`."""
-    one = partial(_step, agent, batch, learning)
-    return jax.vmap(one, in_axes=(env_axis, 0, 0, None))(env, runs, hyper, position)
+    past = runs.replay
+    recent = jax.tree.map(lambda x: jnp.zeros((x.shape[0], length, *x.shape[2:]), x.dtype), past)
+    runs, (losses, ended) = lax.scan(step, runs._replace(replay=recent), jnp.arange(length, dtype=jnp.int32))
+    replay = jax.vmap(append, in_axes=(0, None, 0))(past, position, runs.replay)
+    summary = Summary(jax.tree.map(lambda x: x.mean(0), losses), ended.sum(0, dtype=jnp.int32))
+    return runs._replace(replay=replay), summary
 
 
-def _step(agent: SoftQ, batch: int, learning: bool, env: Env, run: Run, hyper: Hyper, position: Array):
-    """One step of one run: act, keep the transition, learn."""
+def _acted(agent: SoftQ, env: Env, run: Run, hyper: Hyper, i: Array) -> tuple[Run, Array, PRNGKeyArray]:
+    """A run one step on, its transition kept at `i`; whether an episode ended; a key for learning."""
     key, of_action, of_step, of_reset, of_update = jax.random.split(run.key, 5)
-    epsilon = hyper.epsilon if learning else 1.0
-    action = act(agent, hyper, run.learner.critic, run.actor.observation, epsilon, of_action)
+    action = act(agent, hyper, run.learner.critic, run.actor.observation, hyper.epsilon, of_action)
     actor, transition, ended = move(env, run.actor, action, of_step, of_reset)
-    replay = add(run.replay, position, transition)
-    learner, losses = run.learner, Losses(*[jnp.full((), jnp.nan, env.dtype)] * 2)
-    if learning:
-        draw = partial(sample, replay, size=batch, n=position + 1)
-        learner, losses = agent.update(agent, hyper, learner, draw, of_update)
-    return Run(key, actor, learner, replay), (losses, ended)
+    return Run(key, actor, run.learner, add(run.replay, i, transition)), ended, of_update
 
 
 def act(agent: SoftQ, hyper: Hyper, critic: Critic, observation: Array, epsilon: Any, key: PRNGKeyArray) -> Array:
@@ -138,27 +122,17 @@ def move(env: Env, actor: Actor, action: Array, of_step: PRNGKeyArray, of_reset:
     return jax.tree.map(partial(jnp.where, ended), fresh, after), transition, ended
 
 
-@partial(jax.jit, static_argnames=("agent", "episodes", "env_axis"))
-def evaluate(
-    agent: SoftQ,
-    env: Env,
-    learner: Learner,
-    hyper: Hyper,
-    key: PRNGKeyArray,
-    *,
-    episodes: int,
-    env_axis: int | None = None,
-) -> Array:
+@partial(jax.jit, static_argnames=("agent", "episodes"))
+def evaluate(agent: SoftQ, envs: Env, learner: Learner, hyper: Hyper, keys: PRNGKeyArray, *, episodes: int) -> Array:
     """Undiscounted returns of episodes of every run, shape (runs, episodes); actions are drawn from its policy.
 
     Args:
-      key: one, or one for each run.
-      env_axis: 0 if the arrays of `env` have an axis of runs.
+      envs: an environment for each run.
+      keys: a key for each run.
     """
-    keys = key if key.ndim else jax.random.split(key, len(jax.tree.leaves(learner)[0]))
     keys = jax.vmap(lambda key: jax.random.split(key, episodes))(keys)
     play = jax.vmap(partial(_episode, agent), in_axes=(None, None, None, 0))
-    return jax.vmap(play, in_axes=(env_axis, 0, 0, 0))(env, learner.critic, hyper, keys)
+    return jax.vmap(play)(envs, learner.critic, hyper, keys)
 
 
 def _episode(agent: SoftQ, env: Env, critic: Critic, hyper: Hyper, key: PRNGKeyArray) -> Array:

@@ -16,14 +16,15 @@ from deep.models import Model
 from deep.replay import Transitions
 
 
-@partial(jax.jit, static_argnames=("agent", "length", "env_axis"))
+@partial(jax.jit, static_argnames=("agent", "length"))
 def transitions(
-    agent: SoftQ, env: Env, learner: Learner, hyper: Hyper, key: Array, *, length: int, env_axis: int | None = None
+    agent: SoftQ, envs: Env, learner: Learner, hyper: Hyper, keys: PRNGKeyArray, *, length: int
 ) -> Transitions:
     """New transitions of every run, shape (runs, length, ...): its agent acts as in training, and learns nothing.
 
     Args:
-      key: one for each run.
+      envs: an environment for each run.
+      keys: a key for each run.
     """
 
     def one(env: Env, learner: Learner, hyper: Hyper, key: PRNGKeyArray) -> Transitions:
@@ -37,7 +38,7 @@ def transitions(
         first = Actor(*env.reset(of_reset), jnp.zeros((), jnp.int32))
         return lax.scan(step, first, jax.random.split(of_steps, length))[1]
 
-    return jax.vmap(one, in_axes=(env_axis, 0, 0, 0))(env, learner, hyper, key)
+    return jax.vmap(one)(envs, learner, hyper, keys)
 
 
 @jax.jit

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from deep.config import SWEPT, Config
 from deep.runs import Run
 from tabular.plot.lines import Curve
 from tabular.plot.lines import curves as draw_curves
+from tabular.studies.record import Record
 
 LEVEL = 0.95
 MOST_POINTS = 60
@@ -104,6 +106,12 @@ def coarse(step: np.ndarray, values: np.ndarray, most: int = MOST_POINTS) -> tup
     group = -(-len(step) // most)
     n = len(step) // group * group if group else 0
     return step[:n].reshape(-1, group or 1).mean(1), values[:, :n].reshape(len(values), -1, group or 1).mean(2)
+
+
+def headed(figure: Figure, record: Record, text: str) -> None:
+    """The title over a study's panels, in red with a warning if this is its short form."""
+    quick = {"color": "#b00020"} if record.quick else {}
+    figure.suptitle(("QUICK LOOK. " if record.quick else "") + text, fontsize=11, **quick)
 
 
 def names(configs: tuple[Config, ...]) -> list[str]:

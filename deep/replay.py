@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 DRAWS = 2
@@ -17,7 +19,7 @@ class Transitions(NamedTuple):
 
     s: Float[Array, "*batch observation"]
     a: Array
-    """Numbers of actions, (*batch) int32, or actions, (*batch, action)."""
+    """Numbers of actions, `(*batch)` int32, or actions, `(*batch, action)`."""
     r: Float[Array, "*batch"]
     s_next: Float[Array, "*batch observation"]
     m: Float[Array, "*batch"]
@@ -42,17 +44,30 @@ def empty(capacity: int, like: Transitions) -> Replay:
 
 def add(replay: Replay, position: Int[Array, ""] | int, transition: Transitions) -> Replay:
     """Keep one transition at a position. Positions are the caller's: they are the same for all runs of a batch."""
-
-    def put(column: Array, value: Any) -> Array:
-        return jax.lax.dynamic_update_index_in_dim(column, value, position, 0)
-
-    return Replay(jax.tree.map(put, replay.data, transition))
+    return append(replay, position, Replay(jax.tree.map(lambda x: jnp.asarray(x)[None], transition)))
 
 
-def sample(replay: Replay, key: PRNGKeyArray, size: int, n: Int[Array, ""] | int) -> Transitions:
-    """A batch of different transitions among the first `n`, all subsets equally likely."""
-    at = distinct(key, n, size)
-    return jax.tree.map(lambda column: column[at], replay.data)
+def append(replay: Replay, position: Int[Array, ""] | int, recent: Replay) -> Replay:
+    """Keep all transitions of another buffer, from a position on."""
+    put = partial(lax.dynamic_update_slice_in_dim, start_index=position, axis=0)
+    return jax.tree.map(put, replay, recent)
+
+
+def sample(
+    replay: Replay, n: Int[Array, ""] | int, recent: Replay, m: Int[Array, ""] | int, key: PRNGKeyArray, size: int
+) -> Transitions:
+    """A batch of different transitions, all subsets equally likely.
+
+    They are among the first `n` of one buffer and the first `m` of another. A loop that adds and draws in every step
+    keeps what is recent apart: an array that is both written and read in a step is copied whole by the compiler.
+    """
+    at = distinct(key, n + m, size)
+
+    def column(old: Array, new: Array) -> Array:
+        is_old = (at < n).reshape(-1, *[1] * (old.ndim - 1))
+        return jnp.where(is_old, old[jnp.minimum(at, n - 1)], new[jnp.maximum(at - n, 0)])
+
+    return jax.tree.map(column, replay.data, recent.data)
 
 
 def distinct(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array, " size"]:
@@ -63,7 +78,7 @@ def distinct(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array
 
     One sort of single numbers finds the repeated ones: on a CPU a third of what two sorts of pairs take.
     """
-    drawn = jax.random.randint(key, (DRAWS * size,), 0, n, dtype=jnp.int32)
+    drawn = below(key, n, DRAWS * size)
     place = jnp.arange(DRAWS * size, dtype=jnp.int64)
     ordered = jnp.sort(drawn.astype(jnp.int64) * (DRAWS * size) + place)
     number, place = jnp.divmod(ordered, DRAWS * size)
@@ -71,3 +86,12 @@ def distinct(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array
     is_new: Bool[Array, " draws"] = jnp.zeros(DRAWS * size, bool).at[place].set(is_first, unique_indices=True)
     rank = jnp.where(is_new, jnp.cumsum(is_new, dtype=jnp.int32) - 1, size)
     return drawn[:size].at[rank].set(drawn, mode="drop")
+
+
+def below(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array, " size"]:
+    """Whole numbers from 0 to n - 1, each with probability 1 / n within 2^-32: the upper half of n times 32 bits.
+
+    `jax.random.randint` draws twice as many bits, which were a tenth of a whole step of training.
+    """
+    bits = jax.random.bits(key, (size,), jnp.uint32).astype(jnp.uint64)
+    return ((bits * jnp.asarray(n, jnp.uint64)) >> jnp.uint64(32)).astype(jnp.int32)

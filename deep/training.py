@@ -170,11 +170,10 @@ def _advance(lanes: Lanes, runs: loop.Run, done: int, seconds: float) -> tuple[l
     """One chunk and its evaluation."""
     start, config, agent = perf_counter(), lanes.widest, lanes.agent
     learning = done >= config.random_steps
-    sizes = {"length": config.chunk, "batch": config.batch, "learning": learning, "env_axis": 0}
-    runs, summary = loop.chunk(agent, lanes.env, runs, lanes.hyper, jnp.int32(done), **sizes)
+    sizes = {"length": config.chunk, "batch": config.batch, "learning": learning}
+    runs, summary = loop.chunk(agent, lanes.envs, runs, lanes.hyper, jnp.int32(done), **sizes)
     keys = _keys(lanes, EVALUATION, done + config.chunk)
-    play = {"episodes": config.episodes, "env_axis": 0}
-    returns = loop.evaluate(agent, lanes.env, runs.learner, lanes.hyper, keys, **play)
+    returns = loop.evaluate(agent, lanes.envs, runs.learner, lanes.hyper, keys, episodes=config.episodes)
     returns, critic, model, ended = jax.device_get((returns, *summary.losses, summary.episodes))
     return runs, Row(done + config.chunk, seconds + perf_counter() - start, returns, critic, model, ended)
 
@@ -219,7 +218,7 @@ def _finish(job: _Job, runs: loop.Run, rows: list[Row]) -> Run:
 def _model_error(lanes: Lanes, learner: Learner) -> NextStateError:
     config = lanes.widest
     keys = _keys(lanes, HELD_OUT, config.steps)
-    seen = transitions(lanes.agent, lanes.env, learner, lanes.hyper, keys, length=TRANSITIONS, env_axis=0)
+    seen = transitions(lanes.agent, lanes.envs, learner, lanes.hyper, keys, length=TRANSITIONS)
     parts = np.array([config.environment().observation_size for config in lanes.configs])
     errors = (next_state_error(model, seen) for model in (learner.model, begin(lanes, steps=1).learner.model))
     trained, untrained = (np.asarray(error, float).reshape(lanes.shape) / parts[:, None] for error in errors)

@@ -26,6 +26,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from deep.critics import Critic, critic, critic_loss, towards
+from deep.descent import descend
 from deep.envs.base import Discrete, Env
 from deep.models import Model, imagined, model
 from deep.nets import MLP, mlp, stacked
@@ -34,7 +35,8 @@ from deep.replay import Transitions
 from tabular.device.hypergradient import Inverse, identity
 from tabular.operators import softmax_policy
 
-ADAM: Any = optax.scale_by_adam()
+MOMENTS = optax.adam(0.0).init
+"""Of Adam before its first step; its step size is one of the numbers in `Hyper`."""
 
 
 class Hyper(NamedTuple):
@@ -113,7 +115,7 @@ class SoftQ:
         learned = model(of_model, n, env.actions, self.model_hidden, dtype, gaussian=self.gaussian)
         keys = jax.random.split(of_values, self.vep_values)
         values = stacked([mlp(key, (n, *self.critic_hidden, 1), dtype) for key in keys])
-        return Learner(q, q, ADAM.init(q), learned, ADAM.init(learned), q, values)
+        return Learner(q, q, MOMENTS(q), learned, MOMENTS(learned), q, values)
 
     def policy(
         self, hyper: Hyper, critic: Critic, s: Float[Array, "batch observation"]
@@ -136,19 +138,12 @@ class SoftQ:
 
         def step(learner: Learner, _: None) -> tuple[Learner, Float[Array, ""]]:
             loss, slope = jax.value_and_grad(partial(self.loss, hyper))(learner.critic, learner.target, batch)
-            critic, moments = descend(hyper.critic_lr, learner.critic, slope, learner.critic_moments)
+            critic, moments = descend(optax.adam(hyper.critic_lr), learner.critic, slope, learner.critic_moments)
             target = towards(learner.target, critic, hyper.tau)
             return learner._replace(critic=critic, target=target, critic_moments=moments), loss
 
         learner, losses = lax.scan(step, learner, length=self.inner_steps)
         return learner, losses.mean()
-
-
-def descend(lr: Any, theta: Any, slope: Any, moments: Any) -> tuple[Any, Any]:
-    """One step of Adam."""
-    with jax.numpy_dtype_promotion("standard"):  # optax needs it, whatever the caller's setting
-        change, moments = ADAM.update(slope, moments)
-    return jax.tree.map(lambda x, d: x - jnp.asarray(lr, x.dtype) * d, theta, change), moments
 
 
 ModelLoss = Callable[[SoftQ, Hyper, Learner, Model, Transitions, PRNGKeyArray], Array]
@@ -169,7 +164,7 @@ def dyna(model_loss: ModelLoss) -> Update:
             choose, draw = jax.random.split(key)
             objective = partial(model_loss, agent, hyper, learner)
             loss, slope = jax.value_and_grad(objective)(learner.model, sample(choose), draw)
-            theta, moments = descend(hyper.model_lr, learner.model, slope, learner.model_moments)
+            theta, moments = descend(optax.adam(hyper.model_lr), learner.model, slope, learner.model_moments)
             return learner._replace(model=theta, model_moments=moments), loss
 
         of_model, choose, draw = jax.random.split(key, 3)
@@ -194,7 +189,7 @@ def omd(agent: SoftQ, hyper: Hyper, learner: Learner, sample: Sample, key: PRNGK
 
         outer, slope = jax.value_and_grad(partial(agent.loss, hyper))(solved.critic, target, batch)
         steepest = omd_slope(inner, learner.model, solved.critic, slope, agent.inverse)
-        theta, moments = descend(hyper.model_lr, learner.model, steepest, learner.model_moments)
+        theta, moments = descend(optax.adam(hyper.model_lr), learner.model, steepest, learner.model_moments)
         return solved._replace(model=theta, model_moments=moments), Losses(inner_loss, outer)
 
     learner, losses = lax.scan(step, learner, jax.random.split(key, agent.model_steps))
@@ -206,5 +201,5 @@ def _begun(agent: SoftQ, learner: Learner) -> Learner:
     if not agent.warm_critic:
         learner = learner._replace(critic=learner.first, target=learner.first)
     if not agent.warm_moments:
-        learner = learner._replace(critic_moments=ADAM.init(learner.critic))
+        learner = learner._replace(critic_moments=MOMENTS(learner.critic))
     return learner

@@ -47,6 +47,8 @@ def _plot(runs: Sequence[Run], file: Path) -> None:
     if kind not in ("png", "svg", "pdf"):
         raise ValueError(f"--plot {file}: expected the name of a .png, .svg or .pdf file.")
     started = {run.folder.name if run.folder else "": run for run in runs if len(run.step)}
+    if not started:
+        raise ValueError(f"--plot {file}: no run has an evaluation yet, so there is nothing to draw.")
     ax = plot.curves(started)
     write(file, encoded(ax.figure, kind))  # type: ignore[arg-type]
     print(f"wrote {file}")

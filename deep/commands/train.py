@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deep.config import Config
     from deep.runs import Run
 
 RUNS = Path("runs")
@@ -20,7 +22,7 @@ def add(commands) -> None:
         "Train agents: a configuration by name, any field of which can be changed. Several values of a field "
         "(--model-width 1 2 3) are trained side by side."
     )
-    names = "\n".join(f"  {name:16} {(make.__doc__ or '').split('. ')[0]}" for name, make in PRESETS.items())
+    names = "\n".join(f"  {name:16} {_about(make)}" for name, make in PRESETS.items())
     parser = commands.add_parser(
         "train",
         help="train agents",
@@ -34,6 +36,11 @@ def add(commands) -> None:
     parser.add_argument("preset", nargs="?", metavar="PRESET", help="a configuration of the list below")
     parser.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this folder")
     parser.set_defaults(command=run, parser=parser)
+
+
+def _about(preset: Callable[..., Config]) -> str:
+    """What a preset is: the first line of its docstring."""
+    return (preset.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def run(arguments: argparse.Namespace, rest: list[str]) -> None:

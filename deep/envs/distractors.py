@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from deep.envs.base import Box, Discrete, Env, Step
 
@@ -20,7 +21,7 @@ class GaussianDistractors(eqx.Module):
     """
 
     env: Env
-    active: Any
+    active: Int[Array, ""] = eqx.field(converter=partial(jnp.asarray, dtype=jnp.int32))
     """How many there are, a whole number up to `size`; may be traced."""
     size: int = eqx.field(static=True)
 

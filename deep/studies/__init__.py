@@ -16,7 +16,7 @@ from tabular.studies import Record, Study
 
 __all__ = ["GROUPS", "STUDIES", "Record", "Study", "resolve", "write"]
 
-GROUPS = ("pedagogical", "trained")
+GROUPS = ("pedagogical", "trained", "own")
 """Groups that can be asked for by name; `all` is every study."""
 
 STUDIES = (
@@ -81,7 +81,7 @@ STUDIES = (
     ),
     Study(
         "deep-vs-exact",
-        "trained",
+        "own",
         "CartPole as a table, solved exactly, against deep agents: returns and values",
         "deep.studies.deep_vs_exact",
         "compare",

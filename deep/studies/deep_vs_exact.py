@@ -105,7 +105,7 @@ def _values(method: str, run: Run, table: Exact, states: int) -> list[dict[str, 
     assert run.state is not None
     lanes, learner = run.lanes, run.state.learner
     keys = jax.random.split(jax.random.key(0, impl=RANDOM_BITS), lanes.size)
-    seen = transitions(lanes.agent, lanes.env, learner, lanes.hyper, keys, length=5 * states, env_axis=0)
+    seen = transitions(lanes.agent, lanes.envs, learner, lanes.hyper, keys, length=5 * states)
     s = seen.s[:, ::5]
     found = np.asarray(jax.vmap(lambda critic, s: critic(s).min(axis=0))(learner.critic, s), float)
     rows = []
@@ -144,9 +144,7 @@ def draw(record: Record) -> Figure:
     text = f"CartPole, solved as a table and learned: {n} seeds, {steps:,} steps"
     if n >= FEW:
         text += "; bands are 95% intervals"
-    if record.quick:
-        text = f"QUICK LOOK. {text}"
-    figure.suptitle(text, fontsize=11, color="#b00020" if record.quick else "black")
+    plot.headed(figure, record, text)
     return figure
 
 

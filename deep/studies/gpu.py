@@ -90,14 +90,14 @@ def rate(method: str, seeds: int, steps: int) -> tuple[float, float]:
     """Steps of all runs per second, evaluation left out, and bytes of memory for each run of this length."""
     config = omd_cartpole(method=method, steps=RANDOM + 2 * steps, random_steps=RANDOM, chunk=steps)
     batch = lanes([config], range(seeds))
-    runs, sizes = begin(batch), {"length": steps, "batch": config.batch, "env_axis": 0}
+    runs, sizes = begin(batch), {"length": steps, "batch": config.batch}
     runs, _ = loop.chunk(
-        batch.agent, batch.env, runs, batch.hyper, jnp.int32(0), **(sizes | {"length": RANDOM}), learning=False
+        batch.agent, batch.envs, runs, batch.hyper, jnp.int32(0), **(sizes | {"length": RANDOM}), learning=False
     )
     for k in range(2):  # the first one compiles
         began = time.perf_counter()
         at = jnp.int32(RANDOM + k * steps)
-        runs, _ = loop.chunk(batch.agent, batch.env, runs, batch.hyper, at, **sizes, learning=True)
+        runs, _ = loop.chunk(batch.agent, batch.envs, runs, batch.hyper, at, **sizes, learning=True)
         jax.block_until_ready(runs)
     full = lanes([config.replace(steps=200_000, random_steps=1000, chunk=1000)], (0,))
     return steps * seeds / (time.perf_counter() - began), size(full).total

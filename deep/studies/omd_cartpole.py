@@ -257,8 +257,7 @@ def _about(figure: Figure, record: Record, more: str = "") -> None:
     """Seeds, runs and steps; in red if this is the short form."""
     n, total = len(record.seeds), record.settings["runs"]
     text = f"CartPole, {total} runs: {n} seeds, {record.settings['steps']:,} steps each{more}"
-    quick = {"color": "#b00020"} if record.quick else {}
-    figure.suptitle(("QUICK LOOK. " if record.quick else "") + text, fontsize=11, **quick)
+    plot.headed(figure, record, text)
 
 
 # Table 1

@@ -37,7 +37,7 @@ def rollout(run: Run, steps: int, setting: int = 0, seed: int = 0, key: int = 0)
     if run.state is None or not run.configs[0].has_model:
         raise ValueError("rollout needs a run that holds its networks, of a method with a model.")
     lane, lanes = setting * len(run.seeds) + seed, run.lanes
-    env, hyper, learner = jax.tree.map(lambda x: x[lane], (lanes.env, lanes.hyper, run.state.learner))
+    env, hyper, learner = jax.tree.map(lambda x: x[lane], (lanes.envs, lanes.hyper, run.state.learner))
     of_reset, of_steps = jax.random.split(jax.random.key(key, impl=RANDOM_BITS))
 
     def step(carry: tuple, key: Array) -> tuple[tuple, tuple]:

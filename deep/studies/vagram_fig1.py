@@ -16,6 +16,7 @@ from deep.envs.pendulum import reward, turned
 from deep.models import Prediction
 from deep.objectives import itervaml, mle, taylor, vagram
 from deep.objectives.vagram import slopes
+from deep.plot import headed
 from deep.replay import Transitions
 from deep.studies.pendulum import Mesh, Values, optimal_values
 from tabular.studies.record import Difference, Record, bar, versions
@@ -62,8 +63,9 @@ def landscapes(*, quick: bool = False, progress: bool = False) -> Record:
     """Four losses of predicting x where the pendulum goes to s', over angles and velocities x in [-3, 3].
 
     V is optimal, from exact value iteration on a mesh of angles and speeds, and its gradient g that of a smooth
-    interpolation. One row for each x. The settings have s', g, and, for each loss, how far from s' a prediction can be
-    whose loss is no larger than that of one a tenth off in each coordinate (`reach`; mean of the four corners).
+    interpolation. One row for each x. The settings have s', g, and, for each loss, what a prediction costs that is a
+    tenth off in each coordinate (`level`; mean of the four corners), and how far from s' one can be that costs no more
+    (`reach`).
     """
     began = time.perf_counter()
     points, mesh = (41, Mesh(120, 121)) if quick else (121, Mesh(160, 161))
@@ -81,6 +83,7 @@ def landscapes(*, quick: bool = False, progress: bool = False) -> Record:
         for i, (angle, velocity) in enumerate(x)
     )
     s_next = np.asarray(batch.s_next[0])
+    level = {name: _level(loss, batch, V) for name, loss in LOSSES.items()}
     settings = {
         "gamma": GAMMA,
         "mesh": (mesh.angles, mesh.speeds),
@@ -90,18 +93,22 @@ def landscapes(*, quick: bool = False, progress: bool = False) -> Record:
         "torque": TORQUE,
         "s_next": s_next,
         "g": np.asarray(slopes(V, batch.s_next))[0],
-        "reach": {name: _reach(loss, batch, V, x, heights[name]) for name, loss in LOSSES.items()},
+        "level": level,
+        "reach": {name: _reach(x[heights[name] <= level[name]], s_next) for name in LOSSES},
     }
     seconds = time.perf_counter() - began
     return Record("vagram-fig1", rows, settings, (), quick, seconds, versions(), differences=DIFFERENCES)
 
 
-def _reach(loss: Loss, batch: Transitions, V: Values, x: np.ndarray, heights: np.ndarray) -> float:
-    """Distance from s' to the farthest x whose loss is at most the mean one of the corners a tenth away."""
-    s_next = np.asarray(batch.s_next[0])
-    corners = s_next + 0.1 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
-    level = landscape(loss, batch, V, jnp.asarray(corners)).mean()
-    return float(np.linalg.norm(x[heights <= level] - s_next, axis=1).max(initial=0.0))
+def _level(loss: Loss, batch: Transitions, V: Values) -> float:
+    """Mean loss of the four predictions that are a tenth off in each coordinate."""
+    corners = np.asarray(batch.s_next[0]) + 0.1 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    return float(landscape(loss, batch, V, jnp.asarray(corners)).mean())
+
+
+def _reach(x: np.ndarray, s_next: np.ndarray) -> float:
+    """Distance from s' to the farthest x."""
+    return float(np.linalg.norm(x - s_next, axis=1).max(initial=0.0))
 
 
 DIFFERENCES = (
@@ -118,7 +125,10 @@ DIFFERENCES = (
 
 
 def draw_landscapes(record: Record) -> Figure:
-    """Five panels: V, then the four losses, their levels equally spaced in the square root; the cross is s'."""
+    """Five panels: V, then the four losses, their levels equally spaced in the square root; the cross is s'.
+
+    Orange: the predictions that cost no more than one a tenth off in each coordinate.
+    """
     figure = Figure(figsize=(14.5, 3.9), layout="constrained")
     axes = figure.subplots(1, len(TITLES), sharey=True)
     points = round(len(record.rows) ** 0.5)
@@ -126,17 +136,24 @@ def draw_landscapes(record: Record) -> Figure:
     for ax, (name, title) in zip(axes, TITLES.items(), strict=True):
         z = record.column(name).reshape(points, points).T
         _panel(ax, axis, z if name == "V" else np.sqrt(z), name == "V")
-        ax.plot(*record.settings["s_next"], "x", color="white", ms=9, mew=2.4)
+        if name != "V":
+            ax.contourf(axis, axis, z, levels=[0, record.settings["level"][name]], colors=[FORGIVEN])
+        ax.plot(*record.settings["s_next"], "x", color="white", ms=5, mew=1.6)
         ax.set(title=title, xlabel=r"angle $\theta$ (0: upright)")
         ax.title.set_fontsize(10)
         ax.set_aspect("equal")
     axes[0].set_ylabel(r"angular velocity $\dot\theta$")
     g = record.settings["g"]
-    about = f"$\\nabla V(s') = ({g[0]:.1f},\\ {g[1]:.1f})$;  losses: contours of the root, dark is low; cross: s'"
-    figure.suptitle(f"Which predictions does a loss forgive?   {about}", fontsize=11)
-    if record.quick:
-        figure.suptitle("QUICK LOOK: a coarser mesh than the figure has", color="#b00020", fontsize=11)
+    text = (
+        "Which predictions does a loss forgive?  Orange: those no worse than one that is 0.1 off in each coordinate\n"
+    )
+    about = f"Cross: $s'$, where $\\nabla V = ({g[0]:.1f},\\ {g[1]:.1f})$; dark: low; levels of losses by their root"
+    headed(figure, record, text + about)
     return figure
+
+
+FORGIVEN = "#ff7f50"
+"""Colour of what a loss forgives."""
 
 
 def _panel(ax: Axes, axis: np.ndarray, z: np.ndarray, of_value: bool) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import jax
@@ -19,13 +18,14 @@ from matplotlib.figure import Figure
 
 from deep.agents import METHODS, Hyper, SoftQ
 from deep.critics import Critic, value
+from deep.descent import descend
 from deep.envs import Discrete, Pendulum
 from deep.envs.pendulum import FASTEST, STRONGEST, observed, reward, turned
-from deep.fitting import descend
 from deep.loop import begin, chunk
 from deep.models import Model, model
 from deep.nets import stacked
 from deep.objectives import itervaml, mle, vagram
+from deep.plot import headed
 from deep.replay import Transitions
 from tabular.plot.lines import COLOURS, DASHES
 from tabular.studies.cells import in_threads
@@ -94,8 +94,8 @@ def uniform_rows(key: Array, rows: int) -> Transitions:
     return Transitions(observed(state), u[:, None], pays, after, jnp.ones_like(u))
 
 
-def follow(how: How, loss: Loss, start: Model, critics: Critic, key: Array) -> dict[str, Float[Array, " values"]]:
-    """Train one model through the sequence of values; what it is like at the end of each.
+def follow(how: How, which: Array, start: Model, critics: Critic, key: Array) -> dict[str, Float[Array, " values"]]:
+    """Train one model on a loss, by its number, through the sequence of values; what it is like at the end of each.
 
     `error` is the VAML error on held-out rows for the current values, as a share of their variance; `distance` the root
     mean square distance of predictions; `off` that of (cos, sin) from the circle.
@@ -111,7 +111,9 @@ def follow(how: How, loss: Loss, start: Model, critics: Critic, key: Array) -> d
         def step(carry: tuple[Model, Any], key: Array) -> tuple[tuple[Model, Any], None]:
             of_rows, of_loss = jax.random.split(key)
             at = jax.random.randint(of_rows, (how.batch,), 0, how.rows, dtype=jnp.int32)
-            slope = jax.grad(loss)(carry[0], Transitions(*(column[at] for column in train)), V, of_loss)
+            batch = Transitions(*(column[at] for column in train))
+            slopes = [lambda model, loss=loss: jax.grad(loss)(model, batch, V, of_loss) for loss in LOSSES.values()]
+            slope = lax.switch(which, slopes, carry[0])
             return descend(adam, carry[0], slope, carry[1]), None
 
         carry, _ = lax.scan(step, carry, jax.random.split(key, how.model_steps))
@@ -140,7 +142,8 @@ def moving_values(*, quick: bool = False, progress: bool = False) -> Record:
     the paper's models predict states or changes isn't said; a network of the state starts at a prediction of 0.
 
     Rows: model, loss, epoch (one value function each), quantity (`follow`), and mean, deviation and standard error over
-    seeds, each with its own data and weights. All losses share data, weights and batches.
+    seeds, each with its own data and weights. All losses share data, weights and batches; all seeds share one learner's
+    value functions, as published, so that the errors say nothing about other learners.
     """
     began = time.perf_counter()
     how = QUICK if quick else FULL
@@ -150,14 +153,17 @@ def moving_values(*, quick: bool = False, progress: bool = False) -> Record:
         keys = jnp.stack([jax.random.key(seed, impl="threefry2x32") for seed in how.seeds])
         starts = {name: _start(name, keys) for name in MODELS}
 
-        def one(job: tuple[str, str]) -> list[dict[str, Any]]:
-            name, loss = job
-            run = jax.jit(jax.vmap(partial(follow, how, LOSSES[loss]), in_axes=(0, None, 0)))
-            found = _rows(name, loss, jax.tree.map(np.asarray, run(starts[name], critics, keys)))
-            shown.update()
-            return found
+        run = jax.jit(jax.vmap(partial(follow, how), in_axes=(None, 0, None, 0)))
 
-        rows = [row for found in in_threads(one, product(MODELS, LOSSES)) for row in found]
+        def one(name: str) -> list[dict[str, Any]]:
+            rows = []
+            for k, loss in enumerate(LOSSES):
+                found = run(jnp.asarray(k, jnp.int32), starts[name], critics, keys)
+                rows += _rows(name, loss, jax.tree.map(np.asarray, found))
+                shown.update()
+            return rows
+
+        rows = [row for found in in_threads(one, MODELS) for row in found]
     settings = asdict(how) | {"optimizer": "adam", "gamma": 0.99, "epsilon": 0.1, "agent": "model-free soft Q-learning"}
     seconds = time.perf_counter() - began
     return Record(
@@ -193,15 +199,36 @@ def _differences(rows: list[dict[str, Any]]) -> tuple[Difference, ...]:
     shown = "; ".join(
         f"{TITLES[name]}: " + ", ".join(f"{NAMES[loss]} {found[name, loss]:.3g}" for loss in LOSSES) for name in MODELS
     )
+    far = last_means(rows, "distance")
+    away = ", ".join(f"{TITLES[name]} {far[name, 'vaml']:.2g} (MSE {far[name, 'mse']:.2g})" for name in MODELS)
     return (
         Difference(
             subject="the sequence of value functions, and the optimiser",
-            paper="SAC, 600 of them, 1,000 steps of SGD each; linear: VAML < VaGraM < MSE; network: VAML diverges, "
-            "the others converge together",
+            paper="SAC, 600 of them, 1,000 steps of SGD each",
             code="the figure's script isn't published",
             here="soft Q-learning with discrete torques, fewer of them and fewer steps (settings); Adam, since the "
             "losses differ in size by the square of the values",
             effect=f"error in the last fifth of the epochs: {shown}",
+        ),
+        Difference(
+            subject="the linear model",
+            paper="stable; VAML has the least error, VaGraM's is significantly less than that of MSE",
+            code="the figure's script isn't published",
+            here="the same order; how much VaGraM gains on MSE, 1.2 to 1.5 times in three learners' value functions, "
+            "depends on them",
+            effect=", ".join(f"{NAMES[loss]} {found['linear', loss]:.3g}" for loss in LOSSES),
+        ),
+        Difference(
+            subject="the network under VAML",
+            paper="converges for the first value function, then diverges rapidly, its predictions outside of the state "
+            "space; VaGraM and MSE tend to one solution",
+            code="the figure's script isn't published; whether models predict states or changes isn't said",
+            here="nothing diverges. A network of the state, which begins at 0, does end far outside and stays there: "
+            "its error stops falling, or rises with new value functions. One of the change begins next to the truth, "
+            "and finds it. So too with 1,000 steps for each of 24 value functions (4 seeds): of the state, VAML's "
+            "error goes from 0.004 up to 0.027, at a distance of 8, while that of MSE falls from 0.006 to 0.003; of "
+            "the change, it falls to 0.0002",
+            effect=f"distance of VAML's predictions from the truth: {away}",
         ),
     )
 
@@ -226,9 +253,7 @@ def draw_moving_values(record: Record) -> Figure:
         ax.set_title(title, fontsize=10, loc="left")
     for ax in axes[-1]:
         ax.set_xlabel("epoch (a new value function each)")
-    axes[0, 0].legend(frameon=False, fontsize=9, handlelength=3)
+    axes[0, 0].legend(frameon=False, fontsize=9, handlelength=3, title="trained on", title_fontsize=9)
     n = len(record.seeds)
-    figure.suptitle(f"Models of the pendulum while the values change: mean and standard error, {n} seeds", fontsize=11)
-    if record.quick:
-        figure.suptitle("QUICK LOOK: fewer seeds and epochs than the figure has", color="#b00020", fontsize=11)
+    headed(figure, record, f"Models of the pendulum while the values change: mean and standard error over {n} seeds")
     return figure

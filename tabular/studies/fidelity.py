@@ -1,13 +1,16 @@
 """The page docs/fidelity.md: how near each study comes to what was published, from the records' own JSON files.
 
-python -m tabular.studies.fidelity results docs
+python -m tabular.studies.fidelity results docs deep.studies
+
+Further packages with studies of published figures are named at the end; nothing here imports them otherwise.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +25,33 @@ typed by hand. "Off" is the distance between ours and the published value.
 """
 
 
-def page(records: Mapping[str, Mapping[str, Any]]) -> str:
+UNPUBLISHED = ("own", "lab")
+"""Groups of studies that no paper has."""
+
+
+def page(records: Mapping[str, Mapping[str, Any]], studies: Sequence[Study] = STUDIES) -> str:
     """The page in Markdown.
 
     Args:
       records: by study, what its JSON file holds. Studies without a record are named at the end.
+      studies: those with a published figure make the page, in this order.
 
     Raises:
       ValueError for a record of the quick form, whose numbers aren't those of the figure.
     """
     for name, record in records.items():
         if record["quick"]:
-            raise ValueError(f"{name}.json is of a quick run, expected a full one: tabular reproduce {name}.")
-    published = [study for study in STUDIES if study.group == "papers"]
+            raise ValueError(f"{name}.json is of a quick run, expected one of a full run, without --quick.")
+    published = _published_of(studies)
     parts = [_section(study, records[study.name]) for study in published if study.name in records]
     missing = [study.name for study in published if study.name not in records]
     if missing:
         parts.append(f"## Not run\n\nNo record yet: {', '.join(missing)}.\n")
     return "\n".join([HEAD, *parts])
+
+
+def _published_of(studies: Sequence[Study]) -> list[Study]:
+    return [study for study in studies if study.group not in UNPUBLISHED]
 
 
 def _section(study: Study, record: Mapping[str, Any]) -> str:
@@ -78,14 +90,25 @@ def _digits(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.7g}"
 
 
-def main(results: str, docs: str) -> None:
-    """Copy the JSON files of the published figures to docs/records, and write the page."""
-    found = {study.name: Path(results) / f"{study.name}.json" for study in STUDIES if study.group == "papers"}
-    texts = {name: path.read_text(encoding="utf-8").strip() for name, path in found.items() if path.exists()}
-    (Path(docs) / "records").mkdir(parents=True, exist_ok=True)
-    files = {Path(docs) / f"records/{name}.json": text for name, text in texts.items()}
+def main(results: str, docs: str, *packages: str) -> None:
+    """Copy the JSON files of the published figures to docs/records, and write the page.
+
+    A figure that isn't in `results` keeps the record that it has in docs/records.
+
+    Args:
+      packages: whose studies follow those of `tabular`, such as `deep.studies`.
+    """
+    studies = [*STUDIES, *(study for name in packages for study in import_module(name).STUDIES)]
+    kept = Path(docs) / "records"
+    kept.mkdir(parents=True, exist_ok=True)
+    texts = {}
+    for name in (study.name for study in _published_of(studies)):
+        for path in (Path(results) / f"{name}.json", kept / f"{name}.json"):
+            if name not in texts and path.exists():
+                texts[name] = path.read_text(encoding="utf-8").strip()
     records = {name: json.loads(text) for name, text in texts.items()}
-    write_all({**files, Path(docs) / "fidelity.md": page(records).strip()})
+    files = {kept / f"{name}.json": text for name, text in texts.items()}
+    write_all({**files, Path(docs) / "fidelity.md": page(records, studies).strip()})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import time
 from collections.abc import Callable
-from functools import partial
 
 import gymnasium
 import jax
@@ -33,7 +32,8 @@ from deep.agents import METHODS, Hyper, Learner, Losses, SoftQ
 from deep.agents.soft_q import Sample
 from deep.envs import CartPole
 from deep.lanes import in_words, lanes, size
-from deep.loop import Run, act, advance, begin, chunk
+from deep.loop import Run, act, begin, chunk
+from deep.nets import stacked
 from deep.presets import omd_cartpole
 from deep.replay import Transitions
 
@@ -52,36 +52,25 @@ Advance = Callable[[int], None]
 """Take this many steps."""
 
 
-def compiled(agent: SoftQ, seeds: int, room: int) -> Advance:
-    """Ours: chunks on the device."""
-    hyper = _hyper(seeds)
-    runs = begin(agent, ENV, tuple(range(seeds)), room)
-    runs, position = _midway(agent, runs, hyper), MIDWAY
+def compiled(agent: SoftQ, seeds: int, room: int, each: int | None = None) -> Advance:
+    """Ours: all steps in one compiled call, or `each` in a call."""
+    hyper, envs = _hyper(seeds), stacked([ENV] * seeds)
+    runs, position = _midway(agent, begin(agent, ENV, tuple(range(seeds)), room), hyper), MIDWAY
 
     def take(steps: int) -> None:
         nonlocal runs, position
-        runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(position), length=steps, batch=BATCH, learning=True)
+        length = each or steps
+        for _ in range(0, steps, length):
+            runs, _ = chunk(agent, envs, runs, hyper, jnp.int32(position), length=length, batch=BATCH, learning=True)
+            position += length
         jax.block_until_ready(runs)
-        position += steps
 
     return take
 
 
 def step_by_step(agent: SoftQ, seeds: int, room: int) -> Advance:
     """One compiled call for each step."""
-    hyper = _hyper(seeds)
-    runs = begin(agent, ENV, tuple(range(seeds)), room)
-    runs, position = _midway(agent, runs, hyper), MIDWAY
-    step = jax.jit(partial(advance, agent, ENV, batch=BATCH, learning=True), donate_argnums=0)
-
-    def take(steps: int) -> None:
-        nonlocal runs, position
-        for _ in range(steps):
-            runs, _ = step(runs, hyper, jnp.int32(position))
-            position += 1
-        jax.block_until_ready(runs)
-
-    return take
+    return compiled(agent, seeds, room, each=1)
 
 
 def as_published(agent: SoftQ, room: int) -> Advance:
@@ -123,7 +112,8 @@ def as_published(agent: SoftQ, room: int) -> Advance:
 
 def _midway(agent: SoftQ, runs: Run, hyper: Hyper) -> Run:
     """Random steps, over and over in the buffer."""
-    runs, _ = chunk(agent, ENV, runs, hyper, jnp.int32(0), length=RANDOM, batch=BATCH, learning=False)
+    envs = stacked([ENV] * len(runs.key))
+    runs, _ = chunk(agent, envs, runs, hyper, jnp.int32(0), length=RANDOM, batch=BATCH, learning=False)
     often = MIDWAY // RANDOM
 
     def full(x: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """The compiled loop: what it stores happened, episodes end as they should, runs of a batch don't touch each other."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,7 @@ import pytest
 from deep.agents import METHODS, Hyper, SoftQ
 from deep.envs import CartPole
 from deep.loop import begin, chunk, evaluate
+from deep.nets import stacked
 
 ENV = CartPole(dtype=jnp.float64)
 AGENT = SoftQ(METHODS["mle"], critic_hidden=(4, 4), model_hidden=(3, 3), vep_values=2)
@@ -23,10 +25,10 @@ def hyper(n):
 
 
 def advanced(seeds):
-    runs = begin(AGENT, ENV, seeds, 2 * LENGTH)
+    runs, envs = begin(AGENT, ENV, seeds, 2 * LENGTH), stacked([ENV] * len(seeds))
     common = {"length": LENGTH, "batch": BATCH}
-    runs, random = chunk(AGENT, ENV, runs, hyper(len(seeds)), jnp.int32(0), **common, learning=False)
-    return *chunk(AGENT, ENV, runs, hyper(len(seeds)), jnp.int32(LENGTH), **common, learning=True), random
+    runs, random = chunk(AGENT, envs, runs, hyper(len(seeds)), jnp.int32(0), **common, learning=False)
+    return *chunk(AGENT, envs, runs, hyper(len(seeds)), jnp.int32(LENGTH), **common, learning=True), random
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +76,30 @@ def test_chunk_twice_is_the_same_to_the_last_bit(both):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+def test_chunk_never_copies_the_long_buffer():
+    """A copy of 200,000 transitions in every step would take as long as all of learning."""
+    capacity = 54_321
+    runs = jax.eval_shape(lambda: begin(AGENT, ENV, (0,), capacity))
+    sizes = {"length": 2, "batch": BATCH, "learning": True}
+    program = chunk.lower(AGENT, stacked([ENV]), runs, hyper(1), jnp.int32(9), **sizes).compile().as_text()
+    about = [line for line in program.splitlines() if str(capacity) in line]
+    assert about and "while(" in program
+    assert not [line for line in about if " copy(" in line]
+
+
 def test_chunk_cuts_an_episode_at_the_limit_of_time():
     """A limit is no end: values follow (m = 1), and the age begins anew."""
     env = replace(ENV, time_limit=7)
     runs = begin(AGENT, env, (0,), 70)
-    runs, summary = chunk(AGENT, env, runs, hyper(1), jnp.int32(0), length=70, batch=BATCH, learning=False)
+    runs, summary = chunk(AGENT, stacked([env]), runs, hyper(1), jnp.int32(0), length=70, batch=BATCH, learning=False)
     assert summary.episodes[0] == 10 and (runs.replay.data.m == 1).all() and runs.actor.age[0] == 0
 
 
 def test_evaluate_returns_the_number_of_steps_until_the_fall(both):
-    learner = both[0].learner
-    returns = np.asarray(evaluate(AGENT, ENV, learner, hyper(2), jax.random.key(0), episodes=5))
+    play = partial(evaluate, AGENT, stacked([ENV] * 2), both[0].learner, hyper(2), episodes=5)
+    keys = jax.random.split(jax.random.key(0), 2)
+    returns = np.asarray(play(keys))
     assert returns.shape == (2, 5) and ((8 <= returns) & (returns <= 500)).all()
     assert (returns == returns.round()).all()
-    again = evaluate(AGENT, ENV, learner, hyper(2), jax.random.key(0), episodes=5)
-    np.testing.assert_array_equal(returns, again)
+    np.testing.assert_array_equal(returns, play(keys))

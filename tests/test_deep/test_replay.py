@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from deep.replay import Transitions, add, distinct, empty, sample
+from deep.replay import Replay, Transitions, add, append, below, distinct, empty, sample
 
 LIKE = Transitions(jnp.zeros(2, jnp.float32), jnp.int32(0), jnp.float32(0), jnp.zeros(2, jnp.float32), jnp.float32(0))
 
@@ -30,11 +30,29 @@ def test_add_keeps_each_transition_whole(replay):
     np.testing.assert_array_equal(replay.data.s_next[:6, 0], replay.data.s[:6, 1] + 1)
 
 
-def test_sample_draws_only_what_was_added(replay):
-    batch = sample(replay, jax.random.key(0), 3, 6)
-    assert set(np.asarray(batch.a)) <= set(range(6))
+def test_append_keeps_many_at_once(replay):
+    longer = append(replay, 4, Replay(jax.tree.map(lambda x: x[1:4], replay.data)))
+    np.testing.assert_array_equal(longer.data.a, [0, 1, 2, 3, 1, 2, 3, 0, 0, 0])
+
+
+def test_sample_draws_all_that_was_added_to_either_buffer_and_nothing_else(replay):
+    """Each of 9 transitions is missed by 300 batches of 3 with probability 1e-52."""
+    recent = empty(5, LIKE)
+    for i in range(3):
+        recent = add(recent, i, transition(6 + i))
+    draw = jax.vmap(lambda key: sample(replay, 6, recent, 3, key, 3))
+    batch = draw(jax.random.split(jax.random.key(0), 300))
+    assert set(np.asarray(batch.a).ravel()) == set(range(9))
     np.testing.assert_array_equal(batch.r, batch.a)
+    np.testing.assert_array_equal(batch.s_next[..., 0], batch.a + 1)
     np.testing.assert_array_equal(batch.m, batch.a % 2)
+
+
+def test_below_is_uniform_and_reaches_both_ends():
+    """Chi-squared over 1000 numbers; rejects a right generator with probability 1e-6."""
+    drawn = np.asarray(below(jax.random.key(3), 1000, 200_000))
+    assert drawn.min() == 0 and drawn.max() == 999
+    assert stats.chisquare(np.bincount(drawn, minlength=1000)).pvalue > 1e-6
 
 
 def test_distinct_never_repeats():

@@ -37,9 +37,10 @@ def sample(key):
     return BATCH
 
 
+@partial(jax.jit, static_argnums=0)
 def once(agent, learner):
     """One update."""
-    return jax.jit(lambda learner: agent.update(agent, Hyper(), learner, sample, KEY))(learner)
+    return agent.update(agent, Hyper(), learner, sample, KEY)
 
 
 def updated(method, **settings):

@@ -78,6 +78,12 @@ def test_only_vaml_and_taylor_forgive_predictions_far_away(record):
     assert reach["mse"] < 0.25 and reach["vagram"] < 1.5
 
 
+def test_level_is_what_a_tenth_in_each_coordinate_costs(record):
+    """For the squared distance 2 / 100; for VaGraM the size of g in place of 2."""
+    level, g = record.settings["level"], np.asarray(record.settings["g"])
+    assert level["mse"] == pytest.approx(0.02) and level["vagram"] == pytest.approx((g**2).sum() / 100)
+
+
 def test_record_is_drawn_and_written(record, tmp_path):
     paths = studies.write(record, tmp_path)
     assert sorted(path.suffix for path in paths) == [".csv", ".json", ".png"]
