@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from tabular.commands import lab, reproduce, solve
+from tabular.commands import lab, message, reproduce, solve, version
 from tabular.errors import NotConverged
 
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         print("tabular: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, NotConverged, ImportError) as error:
-        print(f"tabular: {_message(error)}", file=sys.stderr)
+        print(f"tabular: {message(error)}", file=sys.stderr)
         return 2
     return 0
 
@@ -45,27 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         description="An exact microscope for Markov decision processes.",
         epilog="tabular COMMAND --help says more.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND ...", prog="tabular")
     for command in (solve, lab, reproduce):
         command.add(commands)
     return parser
-
-
-def _message(error: Exception) -> str:
-    """An error in words; the system's own without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("mdpscope")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

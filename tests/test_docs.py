@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 RUNNING = [page for page in PAGES if "```python" in page.read_text()]
-SLOW = {"index.md", "objective.md", "model_class.md", "mismatch.md"}
+SLOW = {"index.md", "objective.md", "model_class.md", "mismatch.md", "train.md", "networks.md"}
 """Pages on which models are fitted: most of the time goes to compiling."""
 FINDS = {"lab.md": ("violated (certified)", "('rewards in [0, r_max]',)")}
 """What pages that show no outputs must print."""
@@ -99,14 +99,14 @@ def test_same_sees_another_number_and_another_word():
 
 
 def test_pages_name_only_commands_that_exist():
-    helped = subprocess.run(
-        [sys.executable, "-m", "tabular", "--help"], cwd=ROOT, capture_output=True, text=True
-    ).stdout
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     text = "\n".join(page.read_text() for page in PAGES if page.name != "changelog.md")
     spans = "\n".join(re.findall(r"```sh\n.*?```|`[^`\n]+`", text, re.DOTALL))
-    commands = set(re.findall(r"(?<![\w.])tabular ([a-z]+)\b(?!\.)", spans))
-    assert {name for name in commands if not re.search(rf"\b{name}\b", helped)} == set()
+    for program in ("tabular", "deep"):
+        help = [sys.executable, "-m", program, "--help"]
+        helped = subprocess.run(help, cwd=ROOT, capture_output=True, text=True).stdout
+        commands = set(re.findall(rf"(?<![\w.]){program} ([a-z]+)\b(?!\.)", spans))
+        assert {name for name in commands if not re.search(rf"\b{name}\b", helped)} == set()
     assert set(re.findall(r"\bmake ([a-z-]+)", spans)) - set(targets) == set()
 
 
@@ -174,7 +174,7 @@ SIGNS = {"leq", "geq", "neq", "to", "leftarrow", "sim", "propto", "cdot", "dots"
 def indented_blocks() -> list[str]:
     """Every indented block of a public docstring, and of the page of theorems, its paragraphs apart."""
     found = []
-    for path in sorted((ROOT / "tabular").rglob("*.py")):
+    for path in sorted(path for package in ("tabular", "deep") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 found += re.findall(r"(?:(?<=\n\n)|^)((?: {4}[^\n]*(?:\n|$))+)", ast.get_docstring(node) or "")
