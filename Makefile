@@ -21,7 +21,7 @@ endif
 PYTHON ?= $(or $(shell ($(ENV) -c 'import sys; print(sys._base_executable)') 2>/dev/null),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-deep lab notebooks check format bench docs images fidelity theorems clean FORCE
+.PHONY: help setup reproduce test test-slow lab notebooks check format bench docs images fidelity theorems clean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,13 +32,10 @@ reproduce: $(READY)  ## the published figures, into results/
 	$(ENV) -m tabular reproduce papers $(ARGS)
 
 test: $(READY)  ## the fast tests and the notebooks
-	$(ENV) -m pytest -n logical --maxprocesses 4 $(ARGS)
+	$(ENV) -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: $(READY)  ## the tests that take minutes
-	$(ENV) -m pytest -n logical --maxprocesses 4 -m "slow and not browser and not gpu" $(ARGS)
-
-test-deep: $(READY)  ## the tests of neural networks
-	$(ENV) -m pytest -n logical --maxprocesses 4 -m "deep and not slow and not browser and not gpu" $(ARGS)
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(ENV) -m pytest -n logical --maxprocesses 4 --dist worksteal -m "slow and not browser and not gpu" $(ARGS)
 
 lab: $(READY)  ## JupyterLab, at the first notebook
 	$(ENV) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks/01_first_look.ipynb
@@ -79,7 +76,8 @@ images: $(READY)  ## pictures of README and docs (the mismatch map takes 20 minu
 
 fidelity: $(READY)  ## docs/fidelity.md, from a full run of the published figures
 	$(ENV) -m tabular reproduce papers --out results
-	$(ENV) -m tabular.studies.fidelity results docs
+	$(ENV) -m deep reproduce pedagogical --out results
+	$(ENV) -m tabular.studies.fidelity results docs deep.studies
 
 theorems: $(READY)  ## docs/theorems.md: every claim checked and attacked (most of an hour on two cores)
 	$(ENV) -m tabular reproduce lab-board --out results

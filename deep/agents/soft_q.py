@@ -35,7 +35,7 @@ from deep.replay import Transitions
 from tabular.device.hypergradient import Inverse, identity
 from tabular.operators import softmax_policy
 
-MOMENTS = optax.adam(0.0).init
+MOMENTS: Callable[[Any], Any] = optax.adam(0.0).init
 """Of Adam before its first step; its step size is one of the numbers in `Hyper`."""
 
 

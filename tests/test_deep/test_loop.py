@@ -82,7 +82,8 @@ def test_chunk_never_copies_the_long_buffer():
     capacity = 54_321
     runs = jax.eval_shape(lambda: begin(AGENT, ENV, (0,), capacity))
     sizes = {"length": 2, "batch": BATCH, "learning": True}
-    program = chunk.lower(AGENT, stacked([ENV]), runs, hyper(1), jnp.int32(9), **sizes).compile().as_text()
+    compiled = chunk.lower(AGENT, stacked([ENV]), runs, hyper(1), jnp.int32(9), **sizes).compile()
+    program = str(compiled.as_text())
     about = [line for line in program.splitlines() if str(capacity) in line]
     assert about and "while(" in program
     assert not [line for line in about if " copy(" in line]
