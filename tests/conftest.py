@@ -1,7 +1,6 @@
 """What holds for all tests: one linear-algebra thread, no windows, strict JAX; and a line on what was not run."""
 
 import os
-import re
 
 # Read by the libraries when they are first imported, so that a test without JAX or matplotlib needn't import them.
 SETTINGS = {
@@ -12,11 +11,12 @@ SETTINGS = {
     "JAX_NUMPY_RANK_PROMOTION": "raise",
 }
 os.environ.update(SETTINGS)
+# Most of the time goes to compiling small programs. Notebooks, pages and slow tests compile as users do.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import pytest  # noqa: E402
 
 TIERS = {
-    "deep": "make test-deep",
     "slow": "make test-slow",
     "browser": "pytest -m browser",
     "gpu": "pytest -m gpu",
@@ -27,14 +27,6 @@ NOT_RUN = pytest.StashKey[dict[str, int]]()
 
 def pytest_configure(config):
     config.stash[NOT_RUN] = dict.fromkeys(TIERS, 0)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests of `deep`, and of its notebooks, are a tier of their own: they compile for minutes."""
-    for item in items:
-        if "test_deep" in item.path.parts or re.search(r"\[1[1-3]_", item.name):
-            item.add_marker("deep")
 
 
 def pytest_deselected(items):

@@ -24,7 +24,12 @@ SECONDS = 300
 """For one cell; a notebook takes well under a minute on two cores."""
 KERNEL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 """Environment of the kernel: one linear-algebra thread, this copy of the packages."""
-NOT_KERNEL = ("MPLBACKEND", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_NUMPY_RANK_PROMOTION")
+NOT_KERNEL = (
+    "MPLBACKEND",
+    "JAX_NUMPY_DTYPE_PROMOTION",
+    "JAX_NUMPY_RANK_PROMOTION",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS",
+)
 """Variables of the tests that the kernel shouldn't have."""
 LIVE = "application/vnd.jupyter.widget-view+json"
 

@@ -54,6 +54,7 @@ DEEP_ROOMS = [
     "errors",
     "nets",
     "replay",
+    "descent",
     "critics",
     "envs",
     "models",
