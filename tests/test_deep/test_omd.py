@@ -34,6 +34,7 @@ def inner(theta, w):
     return loss(w, imagined(theta, BATCH, KEY))
 
 
+@jax.jit
 def solved(theta):
     """The linear critic that minimises the inner loss, a quadratic: one Newton step from anywhere."""
     w, back = ravel_pytree(critic(jax.random.key(2), (3, 2), jnp.float64))
@@ -41,12 +42,17 @@ def solved(theta):
     return back(w - jnp.linalg.solve(jax.hessian(f)(w), jax.grad(f)(w)))
 
 
+@jax.jit
+def outer(theta):
+    """The true loss of the solved critic, by the model's parameters in one vector."""
+    return loss(solved(ravel_pytree(MODEL)[1](theta)), BATCH)
+
+
 @pytest.mark.parametrize("inverse", [dense(), cg(200), gmres(16)], ids=["dense", "cg", "gmres"])
 def test_omd_is_the_slope_of_the_solved_problem(inverse):
     w = solved(MODEL)
-    theta, back = ravel_pytree(MODEL)
-    found, _ = ravel_pytree(omd(inner, MODEL, w, jax.grad(loss)(w, BATCH), inverse))
-    outer = jax.jit(lambda theta: loss(solved(back(theta)), BATCH))
+    theta, _ = ravel_pytree(MODEL)
+    found, _ = ravel_pytree(jax.jit(lambda w: omd(inner, MODEL, w, jax.grad(loss)(w, BATCH), inverse))(w))
     for direction in RNG.normal(size=(3, len(theta))):
         h = 1e-5 * jnp.asarray(direction)
         slope = (outer(theta + h) - outer(theta - h)) / 2e-5
@@ -60,8 +66,8 @@ def test_omd_with_the_identity_is_one_unrolled_step_of_gradient_descent():
     def stepped(theta):
         return jax.tree.map(lambda w, d: w - lr * d, w, jax.grad(inner, argnums=1)(theta, w))
 
-    unrolled = jax.grad(lambda theta: loss(stepped(theta), BATCH))(MODEL)
-    found = omd(inner, MODEL, w, jax.grad(loss)(stepped(MODEL), BATCH), identity)
+    unrolled = jax.jit(jax.grad(lambda theta: loss(stepped(theta), BATCH)))(MODEL)
+    found = jax.jit(lambda theta: omd(inner, theta, w, jax.grad(loss)(stepped(theta), BATCH), identity))(MODEL)
     for a, b in zip(*map(jax.tree.leaves, (unrolled, found)), strict=True):
         np.testing.assert_allclose(a, lr * b, atol=1e-14)
     assert max(abs(leaf).max() for leaf in jax.tree.leaves(found)) > 1e-4
