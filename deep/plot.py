@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from deep.config import SWEPT, Config
@@ -55,6 +56,8 @@ def curves(
         "title": about + seeds_of(named),
     }
     ax = draw_curves(series, **shown, legend=legend, ax=ax)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     if quantity != "returns":
         ax.set_yscale("log")
     return ax
