@@ -29,6 +29,11 @@ def pytest_configure(config):
     config.stash[NOT_RUN] = dict.fromkeys(TIERS, 0)
 
 
+def pytest_collection_modifyitems(items):
+    """Notebooks come first: they take longest, and what workers share out at the end should be short."""
+    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
+
+
 def pytest_deselected(items):
     for item in items:
         tier = next((tier for tier in TIERS if item.get_closest_marker(tier)), None)
