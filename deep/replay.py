@@ -91,7 +91,7 @@ def distinct(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array
 def below(key: PRNGKeyArray, n: Int[Array, ""] | int, size: int) -> Int[Array, " size"]:
     """Whole numbers from 0 to n - 1, each with probability 1 / n within 2^-32: the upper half of n times 32 bits.
 
-    `jax.random.randint` draws twice as many bits, which were a tenth of a whole step of training.
+    `jax.random.randint` draws twice as many bits.
     """
     bits = jax.random.bits(key, (size,), jnp.uint32).astype(jnp.uint64)
     return ((bits * jnp.asarray(n, jnp.uint64)) >> jnp.uint64(32)).astype(jnp.int32)

@@ -78,7 +78,7 @@ def test_chunk_twice_is_the_same_to_the_last_bit(both):
 
 @pytest.mark.slow
 def test_chunk_never_copies_the_long_buffer():
-    """A copy of 200,000 transitions in every step would take as long as all of learning."""
+    """A copy of 200,000 transitions in every step takes nearly as long as learning does."""
     capacity = 54_321
     runs = jax.eval_shape(lambda: begin(AGENT, ENV, (0,), capacity))
     sizes = {"length": 2, "batch": BATCH, "learning": True}
