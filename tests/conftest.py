@@ -1,6 +1,7 @@
 """What holds for all tests: one linear-algebra thread, no windows, strict JAX; and a line on what was not run."""
 
 import os
+from pathlib import Path
 
 # Read by the libraries when they are first imported, so that a test without JAX or matplotlib needn't import them.
 SETTINGS = {
@@ -11,8 +12,11 @@ SETTINGS = {
     "JAX_NUMPY_RANK_PROMOTION": "raise",
 }
 os.environ.update(SETTINGS)
-# Most of the time goes to compiling small programs. Notebooks, pages and slow tests compile as users do.
+# Most of the time goes to compiling small programs: each is compiled once for all processes, and kept for the next run.
+# Notebooks, pages and slow tests compile as users do, others without optimisations.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import pytest  # noqa: E402
 
