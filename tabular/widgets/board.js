@@ -76,7 +76,7 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
   const live = h("div", { class: "unseen", "aria-live": "polite" });
   const node = h("div", { class: "board", tabindex: 0, role: "application", "aria-label": label }, canvas, svg, live);
   const hatching = `url(#${hatch.id})`;
-  let [picture, tiles, shape, cell, down, width] = [null, [], "", [0, 0], false, 480];
+  let [picture, tiles, shape, cell, pointer, down, width] = [null, [], "", [0, 0], null, false, 480];
 
   const keyOf = ([row, column]) => row * picture.columns + column;
   const pixels = () => width / picture.columns;
@@ -88,6 +88,7 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     if (wanted !== shape) build(wanted);
     small() ? paintTiles() : paintCanvas();
     place();
+    if (pointer) tell(); // the cell under a resting pointer may have changed
   }
 
   function build(wanted) {
@@ -311,6 +312,11 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     return [at(event.clientY, box.top, box.height, picture.rows), at(event.clientX, box.left, box.width, picture.columns)];
   }
 
+  function tell() {
+    const { title, rows } = describe(under(pointer));
+    ui.tip(pointer, title, rows);
+  }
+
   node.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     down = true;
@@ -324,11 +330,14 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
       select(here, false);
       onpick(cell, "drag", event);
     }
-    const { title, rows } = describe(here);
-    ui.tip(event, title, rows);
+    pointer = event;
+    tell();
   });
   for (const name of ["pointerup", "pointercancel"]) node.addEventListener(name, () => (down = false));
-  node.addEventListener("pointerleave", () => ui.tip());
+  node.addEventListener("pointerleave", () => {
+    pointer = null;
+    ui.tip();
+  });
 
   // The agent
 

@@ -199,6 +199,12 @@ def test_tooltip_tells_values_on_hover(explorer):
     assert f"{exact()[0]:.4g}" in text
 
 
+def test_tooltip_follows_the_cell_under_a_resting_pointer(explorer):
+    with change(explorer):
+        click_cell(explorer, 0, 2, ROWS, COLUMNS)
+    assert explorer.locator(".tip.on").inner_text().startswith("(0, 2) wall")
+
+
 @pytest.mark.parametrize("name", ["discounting", "cliffs", "bridge", "soft", "shaping"])
 def test_presets_open_with_their_lesson(explorer, shots, name):
     before = explorer.locator(".board").screenshot()
