@@ -13,6 +13,8 @@ from deep.commands.train import RUNS
 if TYPE_CHECKING:
     from deep.runs import Run
 
+PICTURES = (".png", ".svg", ".pdf")
+
 
 def add(commands) -> None:
     text = "List the runs in folders, with the mean return of their last ten evaluations and its 95% interval."
@@ -27,6 +29,8 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> None:
     """`deep runs`: a table, and a picture if one was asked for."""
     from deep.sweep import gather
 
+    if arguments.plot is not None and arguments.plot.suffix not in PICTURES:
+        raise ValueError(f"--plot {arguments.plot}: expected the name of a {', '.join(PICTURES)} file.")
     found = [run for folder in arguments.folders for run in gather(folder)]
     if not found:
         print(f"no runs in {', '.join(map(str, arguments.folders))}", file=sys.stderr)
@@ -43,12 +47,9 @@ def _plot(runs: Sequence[Run], file: Path) -> None:
     from tabular.output import write
     from tabular.plot import encoded
 
-    kind = file.suffix.lstrip(".")
-    if kind not in ("png", "svg", "pdf"):
-        raise ValueError(f"--plot {file}: expected the name of a .png, .svg or .pdf file.")
     started = {run.folder.name if run.folder else "": run for run in runs if len(run.step)}
     if not started:
         raise ValueError(f"--plot {file}: no run has an evaluation yet, so there is nothing to draw.")
     ax = plot.curves(started)
-    write(file, encoded(ax.figure, kind))  # type: ignore[arg-type]
+    write(file, encoded(ax.figure, file.suffix[1:]))  # type: ignore[arg-type]
     print(f"wrote {file}")

@@ -79,6 +79,7 @@ def test_sweep_trains_a_share(here, capsys):
         (["train", "--resume", "nothing"], "nothing holds no run: there is no about.json"),
         (["train", "--resume", "r", "--steps", "3"], "it takes no more than --quiet"),
         (["runs", "nothing"], "there is no folder nothing"),
+        (["runs", "nothing", "--plot", "x.jpg"], "--plot x.jpg: expected the name of a .png, .svg, .pdf file"),
         (["sweep", "omd-fig7", "--index", "0"], "study = 'omd-fig7' is unknown. Did you mean omd-fig"),
         (["sweep", "omd-fig5", "--of", "4"], "--index is missing: which of the 4 jobs is this, 0 to 3?"),
         (["sweep", "omd-fig5", "--of", "4", "--index", "4"], "index = 4, expected 0 to 3"),
