@@ -1,10 +1,12 @@
-"""Runs as lines of text."""
+"""Runs as lines of text, and seed by seed as rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from deep.agents import Hyper
+from deep.config import SWEPT
 from deep.plot import interval, names
 from deep.runs import Run
 
@@ -42,3 +44,26 @@ def _numbers(run: Run, k: int) -> str:
     """Numbers that the settings of a run differ in."""
     several = [name for name in Hyper._fields if len({getattr(config, name) for config in run.configs}) > 1]
     return "".join(f", {name} {getattr(run.configs[k], name):g}" for name in several)
+
+
+def seeds(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """A row for each seed of each setting of runs that have an evaluation.
+
+    What the settings differ in, final return (`Run.final`), and once a run with a model is complete the error of its
+    next states, `|s'_hat - s'|^2`, trained and untrained (`deep.runs.NextStateError`).
+    """
+    return [
+        {
+            "method": config.method,
+            "env": config.env,
+            **{name: getattr(config, name) for name in SWEPT},
+            "seed": seed,
+            "steps": int(run.step[-1]),
+            "final_return": float(run.final()[k, i]),
+            "next_state_error": run.model_error and float(run.model_error.summed[k, i]),
+            "untrained_next_state_error": run.model_error and float(run.model_error.untrained_summed[k, i]),
+        }
+        for run in runs
+        for k, config in enumerate(run.configs)
+        for i, seed in enumerate(run.seeds)
+    ]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deep.commands.train import RUNS
+from tabular.output import write
+from tabular.studies.record import to_csv
 
 if TYPE_CHECKING:
     from deep.runs import Run
@@ -22,34 +24,40 @@ def add(commands) -> None:
     help = f"folders of runs, or folders above them (default: {RUNS})"
     parser.add_argument("folders", nargs="*", default=[RUNS], type=Path, metavar="DIR", help=help)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw their learning curves (png, svg or pdf)")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write a line for each seed of theirs")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace, rest: list[str]) -> None:
-    """`deep runs`: a table, and a picture if one was asked for."""
+    """`deep runs`: a table, and the files that were asked for."""
+    from deep import tables
     from deep.sweep import gather
 
-    if arguments.plot is not None and arguments.plot.suffix not in PICTURES:
-        raise ValueError(f"--plot {arguments.plot}: expected the name of a {', '.join(PICTURES)} file.")
+    plot, csv = arguments.plot, arguments.csv
+    if plot is not None and plot.suffix not in PICTURES:
+        raise ValueError(f"--plot {plot}: expected the name of a {', '.join(PICTURES)} file.")
     found = [run for folder in arguments.folders for run in gather(folder)]
     if not found:
         print(f"no runs in {', '.join(map(str, arguments.folders))}", file=sys.stderr)
         return
-    from deep.tables import table
+    print(tables.table(found))
+    started = [run for run in found if len(run.step)]
+    if (plot or csv) and not started:
+        raise ValueError(f"{plot or csv}: no run has an evaluation yet, so there is nothing to write.")
+    if plot is not None:
+        _write(plot, _curves(started, plot.suffix[1:]))
+    if csv is not None:
+        _write(csv, to_csv(tables.seeds(started)))
 
-    print(table(found))
-    if arguments.plot is not None:
-        _plot(found, arguments.plot)
 
-
-def _plot(runs: Sequence[Run], file: Path) -> None:
-    from deep import plot
-    from tabular.output import write
+def _curves(runs: Sequence[Run], kind: str) -> bytes:
+    from deep.plot import curves
     from tabular.plot import encoded
 
-    started = {run.folder.name if run.folder else "": run for run in runs if len(run.step)}
-    if not started:
-        raise ValueError(f"--plot {file}: no run has an evaluation yet, so there is nothing to draw.")
-    ax = plot.curves(started)
-    write(file, encoded(ax.figure, file.suffix[1:]))  # type: ignore[arg-type]
+    ax = curves({run.folder.name if run.folder else "": run for run in runs})
+    return encoded(ax.figure, kind)  # type: ignore[arg-type]
+
+
+def _write(file: Path, content: str | bytes) -> None:
+    write(file, content)
     print(f"wrote {file}")

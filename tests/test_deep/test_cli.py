@@ -1,3 +1,4 @@
+import csv
 import subprocess
 import sys
 
@@ -27,12 +28,16 @@ def test_train_then_runs_then_resume(here, capsys):
     assert "omd" in out and str(here / "r" / "one") in out
     run = deep.runs.read("r/one")
     assert run.configs == (deep.presets.omd_cartpole(**SIZES, **NETS),) and run.seeds == (0, 1)
-    assert main(["runs", "r", "--plot", "curves.svg"]) == 0
+    assert main(["runs", "r", "--plot", "curves.svg", "--csv", "seeds.csv"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["run", "method", "environment", "setting", "seeds", "steps", "return", "95%"]
     assert table[1].split()[:7] == ["one", "omd", "cartpole", "width", "3", "2", "200"]
     assert f"{run.final().mean():.1f}" in table[1] and "+-" in table[1]
     assert (here / "curves.svg").read_text().startswith("<?xml")
+    rows = list(csv.DictReader((here / "seeds.csv").read_text().splitlines()))
+    assert [float(row["final_return"]) for row in rows] == list(run.final()[0])
+    assert [float(row["next_state_error"]) for row in rows] == list(run.model_error.summed[0])
+    assert (rows[1]["method"], rows[1]["seed"], rows[1]["model_width"]) == ("omd", "1", "3")
     assert main(["train", "--resume", "r/one", "--quiet"]) == 0
 
 
