@@ -9,7 +9,8 @@ networks, halfway through a run. The references learn by the very same updates:
 Ratios are of wall-clock seconds and of CPU seconds, measured in turns in one process. Compilation isn't counted.
 
 Then where the time of a step goes, by leaving parts out: an agent that only acts, one that also draws its batch, and
-one whose critic learns from it without a model. What a method takes beyond that is its model's.
+one whose critic learns from it without a model. What a method takes beyond that is its model's. And what no program for
+this processor could save: the operations of an update, at the rate of a plain product of its largest matrices.
 """
 
 from __future__ import annotations
@@ -157,6 +158,32 @@ def parts(steps: int) -> dict[str, float]:
     return {name: 1e6 / cpu for name, (_, cpu) in rates(loops).items()}
 
 
+def least(agent: SoftQ, rate: float) -> tuple[float, float]:
+    """Floating-point operations of one update, as XLA counts them, and the microseconds they take at a rate."""
+    dtype = ENV.dtype
+    batch = Transitions(
+        jnp.zeros((BATCH, 4), dtype), jnp.zeros(BATCH, jnp.int32), jnp.ones(BATCH, dtype), jnp.zeros((BATCH, 4), dtype),
+        jnp.ones(BATCH, dtype),
+    )  # fmt: skip
+    key = jax.random.key(0)
+    update = jax.jit(lambda learner: agent.update(agent, Hyper(), learner, lambda _: batch, key)[0])
+    flops = (update.lower(agent.init(key, ENV)).compile().cost_analysis() or {})["flops"]
+    return flops, 1e6 * flops / rate
+
+
+def product_rate(times: int = 20_000) -> float:
+    """Operations a second of the product of a hidden layer, (256, 32) by (32, 32): the best of three turns."""
+    W = jnp.linspace(-0.1, 0.1, 32 * 32, dtype=ENV.dtype).reshape(32, 32)
+    run = jax.jit(lambda x: jax.lax.fori_loop(0, times, lambda _, x: x @ W, x))
+    x = jax.block_until_ready(run(jnp.ones((BATCH, 32), ENV.dtype)))
+    best = np.inf
+    for _ in range(TURNS):
+        start = time.process_time()
+        jax.block_until_ready(run(x))
+        best = min(best, time.process_time() - start)
+    return 2 * BATCH * 32 * 32 * times / best
+
+
 def memory() -> tuple[int, int]:
     """Bytes of one run of the published length: its buffer, and everything else but what an update works with."""
     need = size(lanes([omd_cartpole()], (0,)))
@@ -188,6 +215,11 @@ def main() -> None:
     print("\nmicroseconds of CPU time of one step, one seed")
     for name, cost in parts(steps).items():
         print(f"{name:16} {cost:6.0f}", flush=True)
+    if device.platform == "cpu":
+        rate = product_rate()
+        for method, agent in AGENTS.items():
+            flops, cost = least(agent, rate)
+            print(f"{method}: {flops / 1e6:.1f} MFLOP an update, {cost:.0f} us at {rate / 1e9:.0f} GFLOP/s")
     replay, rest = memory()
     print(f"\nmemory of one run of 200,000 steps: buffer {in_words(replay)}, networks and moments {in_words(rest)}")
 
