@@ -76,7 +76,7 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
   const live = h("div", { class: "unseen", "aria-live": "polite" });
   const node = h("div", { class: "board", tabindex: 0, role: "application", "aria-label": label }, canvas, svg, live);
   const hatching = `url(#${hatch.id})`;
-  let [picture, tiles, shape, cell, pointer, down, width] = [null, [], "", [0, 0], null, false, 480];
+  let [picture, tiles, shape, cell, pointer, waiting, down, width] = [null, [], "", [0, 0], null, null, false, 480];
 
   const keyOf = ([row, column]) => row * picture.columns + column;
   const pixels = () => width / picture.columns;
@@ -88,7 +88,7 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     if (wanted !== shape) build(wanted);
     small() ? paintTiles() : paintCanvas();
     place();
-    if (pointer) tell(); // the cell under a resting pointer may have changed
+    tellSoon();
   }
 
   function build(wanted) {
@@ -310,6 +310,15 @@ function makeBoard(ui, { label, onpick, onkey, onfocus, describe }) {
     const box = node.getBoundingClientRect();
     const at = (x, from, length, n) => Math.max(0, Math.min(n - 1, Math.floor(((x - from) / length) * n)));
     return [at(event.clientY, box.top, box.height, picture.rows), at(event.clientX, box.left, box.width, picture.columns)];
+  }
+
+  // The cell under a resting pointer may have changed; the picture comes first.
+  function tellSoon() {
+    if (!pointer || waiting) return;
+    waiting = setTimeout(() => {
+      waiting = null;
+      if (pointer) tell();
+    }, 80);
   }
 
   function tell() {

@@ -202,7 +202,7 @@ def test_tooltip_tells_values_on_hover(explorer):
 def test_tooltip_follows_the_cell_under_a_resting_pointer(explorer):
     with change(explorer):
         click_cell(explorer, 0, 2, ROWS, COLUMNS)
-    assert explorer.locator(".tip.on").inner_text().startswith("(0, 2) wall")
+    explorer.locator(".tip.on", has_text="(0, 2) wall").wait_for()
 
 
 @pytest.mark.parametrize("name", ["discounting", "cliffs", "bridge", "soft", "shaping"])

@@ -294,7 +294,8 @@ class MismatchExplorer(Explorer):
     def disabled(self) -> dict[str, str]:
         """Nothing to keep, or to clear."""
         reasons = {}
-        if len(self.run.snapshots) < 2:
+        run: Run | None = vars(self).get("run")
+        if run is None or len(run.snapshots) < 2:
             reasons |= {"keep": "there is no path to keep yet. Train first.", "export_curves": "train first."}
         return reasons if self.kept else reasons | {"clear": "no run is kept."}
 
