@@ -1,4 +1,4 @@
-"""Figures of runs: learning curves, and the final return over a setting. Bands are 95% intervals over seeds."""
+"""Figures of runs: learning curves, and final returns. Bands and bars are 95% intervals over seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from deep.config import SWEPT, Config
 from deep.runs import Run
-from tabular.plot.lines import Curve
+from tabular.plot.lines import COLOURS, Curve
 from tabular.plot.lines import curves as draw_curves
 from tabular.studies.record import Record
 
@@ -28,6 +28,7 @@ def curves(
     quantity: str = "returns",
     title: str | None = None,
     legend: str | None = None,
+    bands: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Mean over seeds and its 95% interval, over steps; a curve for each run and setting.
@@ -35,6 +36,7 @@ def curves(
     Args:
       runs: runs by label, or one run.
       quantity: `returns`, `critic_loss` or `model_loss`; losses are drawn on a logarithmic scale.
+      bands: whether to draw the intervals; those of many curves hide each other.
       legend: a place inside the axes for a legend, instead of labels at the curves' ends.
 
     Raises:
@@ -44,16 +46,16 @@ def curves(
         raise ValueError(f"quantity = {quantity!r}, expected one of {', '.join(Y_LABELS)}.")
     named = {"": runs} if isinstance(runs, Run) else dict(runs)
     series = {}
-    for label, run in named.items():
-        for setting, values in zip(names(run.configs), getattr(run, quantity), strict=True):
-            step, values = coarse(run.step, values)
-            series[", ".join(filter(None, (label, setting))) or run.configs[0].method] = curve(step, values)
-    series = {label: found for label, found in series.items() if np.isfinite(found.mean).any()}
+    for label, run, k in settings_of(named):
+        step, values = coarse(run.step, getattr(run, quantity)[k])
+        found = curve(step, values)
+        if np.isfinite(found.mean).any():
+            series[label] = found if bands else Curve(found.x, found.mean)
     about = f"{title}\n" if title else ""
     shown: dict[str, Any] = {
         "x_label": "steps in the environment",
         "y_label": Y_LABELS[quantity],
-        "title": about + seeds_of(named),
+        "title": about + seeds_of(named, bands),
     }
     ax = draw_curves(series, **shown, legend=legend, ax=ax)
     ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -84,6 +86,28 @@ def finals(runs: Mapping[str, Run], over: str, *, title: str | None = None, ax: 
         "title": about + seeds_of(runs),
     }
     return draw_curves(series, **shown, ax=ax)
+
+
+def each_seed(runs: Mapping[str, Run], *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Return of the last evaluations: a point for each seed, the mean, and its 95% interval as a bar.
+
+    A line for each run and setting, in the colours of `curves`.
+    """
+    rows = settings_of(runs)
+    ax = ax or Figure(figsize=(6.4, 1.2 + 0.45 * len(rows)), layout="constrained").subplots()
+    for y, (_, run, k) in enumerate(rows):
+        values, colour = run.final()[k], COLOURS[y % len(COLOURS)]
+        half = np.nan_to_num(interval(values))
+        ax.errorbar(values.mean(), y, xerr=half, color=colour, marker="D", capsize=4, elinewidth=1.6, zorder=3)
+        ax.plot(values, np.full(len(values), y - 0.22), "o", color=colour, alpha=0.55, markersize=5, zorder=2)
+    ax.set_yticks(range(len(rows)), [label for label, _, _ in rows])
+    ax.set(ylim=(len(rows) - 0.5, -0.6), xlabel="final " + Y_LABELS["returns"])
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="x", color="#e4e4e4", linewidth=0.8, zorder=0)
+    ax.set_title(
+        (f"{title}\n" if title else "") + "points: seeds; bar: mean and its 95% interval", fontsize=11, loc="left"
+    )
+    return ax
 
 
 Y_LABELS = {"returns": "return of an episode", "critic_loss": "loss of Q", "model_loss": "loss of the model"}
@@ -123,10 +147,19 @@ def names(configs: tuple[Config, ...]) -> list[str]:
     return [", ".join(f"{name.replace('_', ' ')} {getattr(config, name)}" for name in several) for config in configs]
 
 
-def seeds_of(runs: Mapping[str, Run]) -> str:
+def settings_of(runs: Mapping[str, Run]) -> list[tuple[str, Run, int]]:
+    """Each setting of each run: its label, the run, and its number there."""
+    return [
+        (", ".join(filter(None, (label, setting))) or run.configs[0].method, run, k)
+        for label, run in runs.items()
+        for k, setting in enumerate(names(run.configs))
+    ]
+
+
+def seeds_of(runs: Mapping[str, Run], bands: bool = True) -> str:
     """How many seeds, and what the band is."""
     counts = sorted({len(run.seeds) for run in runs.values()})
     if counts == [1]:
         return "one seed"
     how_many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"mean of {how_many} seeds and its 95% interval"
+    return f"mean of {how_many} seeds" + " and its 95% interval" * bands

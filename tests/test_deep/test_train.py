@@ -219,12 +219,31 @@ def test_curves_draw_mean_and_interval():
         plot.curves(run, quantity="loss")
 
 
+def three_widths():
+    """A run of three settings with 2 seeds, 4 evaluations of 2 episodes."""
+    episodes = np.arange(3 * 2 * 4 * 2, dtype=float).reshape(3, 2, 4, 2)
+    return dataclasses.replace(trained(), configs=small(model_width=(1, 2, 4)).settings(), episodes=episodes)
+
+
+def test_curves_without_bands_say_so():
+    ax = plot.curves({"OMD": three_widths()}, bands=False)
+    assert not ax.collections and ax.get_title(loc="left") == "mean of 2 seeds"
+
+
+def test_each_seed_is_a_point_beside_the_mean_and_its_interval():
+    run = three_widths()
+    ax = plot.each_seed({"OMD": run})
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"OMD, model width {n}" for n in (1, 2, 4)]
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose([np.sort(line.get_xdata()) for line in points], np.sort(run.final()))
+    for bars, values in zip(ax.containers, run.final(), strict=True):
+        (bar,) = bars[2]
+        half = plot.interval(values)
+        np.testing.assert_allclose(bar.get_segments()[0][:, 0], [values.mean() - half, values.mean() + half])
+
+
 def test_finals_draw_a_point_for_each_setting():
-    run = dataclasses.replace(
-        trained(),
-        configs=small(model_width=(1, 2, 4)).settings(),
-        episodes=np.arange(3 * 2 * 4 * 2, dtype=float).reshape(3, 2, 4, 2),
-    )
+    run = three_widths()
     ax = plot.finals({"OMD": run}, "model_width")
     (line,) = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert list(line.get_xdata()) == [1, 2, 4]
