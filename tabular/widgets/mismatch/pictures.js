@@ -23,6 +23,10 @@ function makeTable(ui, { name, label }) {
 
   function draw(data) {
     const { states, actions, P, r, extra } = data;
+    shown = data;
+    const key = JSON.stringify({ ...data, P: [...P], r: [...r], extra: [...extra] });
+    if (key === drawn) return; // the truth mostly stays
+    drawn = key;
     const [S, A] = [states.length, actions.length];
     const side = Math.min(52, (330 - left - 110) / S);
     const rewardAt = left + S * side + 10;
@@ -41,7 +45,6 @@ function makeTable(ui, { name, label }) {
         else parts.push(...likely(extraAt, y, tall, extra[row], row));
       }
     svg.replaceChildren(...parts);
-    shown = data;
   }
 
   function box(x, y, width, height, value, range, written, { row, column }, digits) {
@@ -56,7 +59,7 @@ function makeTable(ui, { name, label }) {
     return [g("rect", { ...bar, width: 42, fill: "var(--tile)" }), g("rect", { ...bar, width: 42 * p, fill: "var(--accent)", "data-row": row, "data-column": "extra", "data-value": p })];
   }
 
-  let shown = null;
+  let [shown, drawn] = [null, ""];
   svg.addEventListener("pointermove", (event) => {
     const { row, column, value } = event.target.dataset ?? {};
     if (row === undefined) return ui.tip();
