@@ -42,7 +42,7 @@ DISTRACTORS = (0, 1, 2, 4, 8, 16)
 
 def widths(quick: bool = False) -> Sweep:
     """Three methods over the width of the model (Nikishin et al. 2021, Figure 5 and Table 1)."""
-    chosen, more = ((1,), {"steps": 60_000}) if quick else (WIDTHS, {})
+    chosen, more = ((1,), {"steps": 40_000}) if quick else (WIDTHS, {})
     configs = [omd_cartpole(method=m, model_width=chosen, **more).settings() for m in METHODS]
     return Sweep(tuple(c for settings in configs for c in settings), tuple(range(4 if quick else 10)))
 
