@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> None:
     if plot is not None:
         _write(plot, _picture(started, plot.suffix[1:]))
     if csv is not None:
-        _write(csv, to_csv(tables.seeds(started)))
+        _write(csv, to_csv(tables.seeds(started)).encode())
 
 
 def _picture(runs: Sequence[Run], kind: str) -> bytes:
@@ -73,6 +73,6 @@ def _picture(runs: Sequence[Run], kind: str) -> bytes:
     return encoded(figure, kind)  # type: ignore[arg-type]
 
 
-def _write(file: Path, content: str | bytes) -> None:
+def _write(file: Path, content: bytes) -> None:
     write(file, content)
     print(f"wrote {file}")
