@@ -50,6 +50,29 @@ function once(f) {
   };
 }
 
+// The children of a node become these, and what stays as it is isn't touched: where they differ in a few attributes only,
+// that costs far less style and layout than new ones. For pictures whose parts have no listeners of their own.
+function redraw(node, ...children) {
+  let old = node.firstChild;
+  for (const next of children.filter((child) => child !== "")) {
+    const after = old?.nextSibling;
+    if (!old) node.append(next);
+    else if (old.nodeName !== next.nodeName) old.replaceWith(next);
+    else if (next.nodeType === Node.TEXT_NODE) old.data === next.data || (old.data = next.data);
+    else {
+      for (const { name } of [...old.attributes]) next.hasAttribute(name) || old.removeAttribute(name);
+      for (const { name, value } of next.attributes) old.getAttribute(name) === value || old.setAttribute(name, value);
+      redraw(old, ...next.childNodes);
+    }
+    old = after;
+  }
+  while (old) {
+    const after = old.nextSibling;
+    old.remove();
+    old = after;
+  }
+}
+
 // Numbers
 
 const MINUS = "\u2212";

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.browser.actions import change, click_cell, focus, frames, shown
+from tests.browser.actions import change, focus, frames, point_at, shown
 from tests.browser.lab import lab
 
 REPEATS = 30
@@ -105,7 +105,20 @@ def preset(*names: str) -> Act:
 
 def cell(side: int) -> Act:
     """A click on a cell of a square board."""
-    return lambda explorer, k: click_cell(explorer, side // 3, 1 + k % (side - 2), side, side)
+
+    def act(explorer, k: int) -> None:
+        point_at(explorer, side // 3, 1 + k % (side - 2), side, side)
+        settled(explorer)
+        explorer.page.mouse.down()
+        explorer.page.mouse.up()
+
+    return act
+
+
+def settled(explorer) -> None:
+    """Wait until the pictures of the way there are drawn: what the pointer or the focus is on says so."""
+    explorer.page.wait_for_timeout(100)
+    explorer.evaluate("() => window.restart()")
 
 
 def cell_key(side: int, letter: str) -> Act:
@@ -113,8 +126,7 @@ def cell_key(side: int, letter: str) -> Act:
 
     def act(explorer, k: int) -> None:
         focus(explorer, side // 2, 1 + k % (side - 2))
-        explorer.page.wait_for_timeout(100)  # the arrow keys' own pictures are drawn
-        explorer.evaluate("() => window.restart()")
+        settled(explorer)
         explorer.page.keyboard.press(letter)
 
     return act
@@ -207,8 +219,9 @@ def measure(jupyter, case: Case) -> None:
         explorer = jupyter.explorer(page)
         explorer.evaluate(WATCH)
         for name, act in case.acts.items():
+            found = delays(explorer, act)
             with traced(page) as events:
-                found = delays(explorer, act)
+                delays(explorer, act)
             report(f"{case.name}: {name}", found, shown_after(events), case.bar)
         if case.plays:
             play(explorer, case.name)

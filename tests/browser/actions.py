@@ -48,12 +48,19 @@ def cell(explorer, row: int, column: int):
     return explorer.locator(f".board g[data-row='{row}'][data-column='{column}']")
 
 
-def click_cell(explorer, row: int, column: int, rows: int, columns: int) -> None:
-    """A real click into the middle of a cell."""
+def point_at(explorer, row: int, column: int, rows: int, columns: int) -> None:
+    """Move the real pointer into the middle of a cell."""
     box = explorer.locator(".board").bounding_box()
-    explorer.page.mouse.click(
+    explorer.page.mouse.move(
         box["x"] + (column + 0.5) * box["width"] / columns, box["y"] + (row + 0.5) * box["height"] / rows
     )
+
+
+def click_cell(explorer, row: int, column: int, rows: int, columns: int) -> None:
+    """A real click into the middle of a cell."""
+    point_at(explorer, row, column, rows, columns)
+    explorer.page.mouse.down()
+    explorer.page.mouse.up()
 
 
 def values(explorer) -> np.ndarray:

@@ -44,7 +44,7 @@ function makeTable(ui, { name, label }) {
         if (data.extraRange) parts.push(...box(extraAt, y, 44, tall, extra[row], data.extraRange, true, { row, column: "extra" }, 2));
         else parts.push(...likely(extraAt, y, tall, extra[row], row));
       }
-    svg.replaceChildren(...parts);
+    redraw(svg, ...parts);
   }
 
   function box(x, y, width, height, value, range, written, { row, column }, digits) {
@@ -92,7 +92,7 @@ function makePlane(ui, { onseek, label }) {
   function paint() {
     if (!state) return;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.replaceChildren(...frame(), ...state.runs.flatMap((run) => path(run)), ...names());
+    redraw(svg, ...frame(), ...state.runs.flatMap((run) => path(run)), ...names());
   }
 
   function frame() {
@@ -203,8 +203,8 @@ function makeCurves(ui, { title, name, onseek }) {
   function paint() {
     if (!state) return;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.replaceChildren(...axes(), ...state.curves.flatMap(line), now());
-    keys.replaceChildren(...state.curves.map(key));
+    redraw(svg, ...axes(), ...state.curves.flatMap(line), now());
+    redraw(keys, ...state.curves.map(key));
   }
 
   function axes() {
