@@ -155,7 +155,7 @@ def _learning(ax: Axes, record: Record) -> None:
         for method, label in METHODS.items()
     }
     table = record.tables["exact"][-1]
-    label = f"exact policy of the table\n({table['states']:,} states)"
+    label = f"exact, {table['states']:,} states"
     labels: dict[str, Any] = {"x_label": "steps in the environment", "y_label": "return of an episode"}
     curves(series, **labels, reference=table["mean"], reference_label=label, title="Return", ax=ax)
     ax.set_ylim(0, 520)
