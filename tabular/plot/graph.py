@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,8 @@ FONT = 8.0
 """Size of the labels in points, in a figure made here; on other axes everything, letters included, is scaled."""
 LINE = 1.35 * FONT / 72
 """Height of a line of a label in inches."""
+LARGEST = 6
+"""States of the largest graph that can be read."""
 LEAST_PROBABILITY = 1e-3
 """Less likely transitions are left out: a learned softmax model has all of them."""
 INK = "#222222"
@@ -28,6 +31,46 @@ COLOURS = ("#0063a0", "#b34a00", "#007355", "#a03c78", "#6b5200", "#4d4d4d")
 
 Rows = list[tuple[str, bool]]
 """Lines of a label, and whether each is bold."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Where everything of a graph lies, in inches; `arcs`, `labels`, `ways` and `rows` go together."""
+
+    nodes: np.ndarray
+    """Centres, shape (n, 2): the states, and the end if episodes can end."""
+    names: list[str]
+    arcs: list[layout.Arc]
+    labels: list[layout.Label]
+    ways: list[tuple[int, int]]
+    """From which node to which."""
+    rows: list[Rows]
+    """Lines of the labels, and whether each is bold."""
+    chances: list[float]
+    """The largest probability of an arc over the actions that take it."""
+    caption: str
+    """What the numbers of a line are."""
+
+
+def arranged(mdp: AnyMDP, Q=None) -> Drawing:
+    """The graph of `plot.mdp`, which has the arguments and errors, before any ink."""
+    if not 2 <= mdp.S <= LARGEST:
+        raise ValueError(
+            f"mdp has {mdp.S} states, expected 2 to {LARGEST}: the arcs of more can't be read. plot.grid draws grid "
+            "worlds."
+        )
+    if Q is not None and np.shape(Q) != (mdp.S, mdp.A):
+        raise ValueError(f"Q has shape {np.shape(Q)}, expected {(mdp.S, mdp.A)}: one value for each state and action.")
+    P = _with_end(mdp)
+    texts = _texts(mdp, P, None if Q is None else np.asarray(Q, dtype=float))
+    ways, rows = list(texts), list(texts.values())
+    extents = [np.array([max(_width(row) for row, _ in lines), LINE * len(lines)]) for lines in rows]
+    nodes = layout.places(extents, P.shape[2])
+    arcs = [layout.arc(nodes, s, t, extent) for (s, t), extent in zip(ways, extents, strict=True)]
+    names = [*map(str, mdp.states or [f"s{s}" for s in range(mdp.S)]), "end"][: P.shape[2]]
+    caption = "(action, reward, probability)" if Q is None else "(action, reward, probability, Q), best in bold"
+    chances = [float(P[s, :, t].max()) for s, t in ways]
+    return Drawing(nodes, names, arcs, layout.labels(arcs, nodes), ways, rows, chances, caption)
 
 
 def mdp(mdp: AnyMDP, Q=None, *, ax: Axes | None = None, title: str | None = None) -> Axes:
@@ -44,25 +87,15 @@ def mdp(mdp: AnyMDP, Q=None, *, ax: Axes | None = None, title: str | None = None
     Raises:
       ValueError if the MDP has fewer than 2 or more than 6 states, or `Q` has the wrong shape.
     """
-    if not 2 <= mdp.S <= 6:
-        raise ValueError(
-            f"mdp has {mdp.S} states, expected 2 to 6: the arcs of more can't be read. plot.grid draws grid worlds."
-        )
-    if Q is not None and np.shape(Q) != (mdp.S, mdp.A):
-        raise ValueError(f"Q has shape {np.shape(Q)}, expected {(mdp.S, mdp.A)}: one value for each state and action.")
-    P = _with_end(mdp)
-    texts = _texts(mdp, P, None if Q is None else np.asarray(Q, dtype=float))
-    extents = {way: np.array([max(_width(row) for row, _ in rows), LINE * len(rows)]) for way, rows in texts.items()}
-    nodes = layout.places(list(extents.values()), P.shape[2])
-    arcs = [layout.arc(nodes, s, t, extent) for (s, t), extent in extents.items()]
-    labels = layout.labels(arcs, nodes)
-    caption = "(action, reward, probability)" if Q is None else "(action, reward, probability, Q), best in bold"
-    ax, unit = _frame(ax, *layout.bounds(arcs, labels, nodes), caption)
-    for (s, t), arc, label in zip(texts, arcs, labels, strict=True):
-        _draw_arc(ax, arc, P[s, :, t].max(), COLOURS[s], unit)
-        _draw_label(ax, label, texts[s, t], COLOURS[s], unit)
-    for node, place in enumerate(nodes):
-        _draw_node(ax, place, mdp, node, unit)
+    drawn = arranged(mdp, Q)
+    ax, unit = _frame(ax, *layout.bounds(drawn.arcs, drawn.labels, drawn.nodes), drawn.caption)
+    for (s, _), arc, label, rows, chance in zip(
+        drawn.ways, drawn.arcs, drawn.labels, drawn.rows, drawn.chances, strict=True
+    ):
+        _draw_arc(ax, arc, chance, COLOURS[s], unit)
+        _draw_label(ax, label, rows, COLOURS[s], unit)
+    for node, (place, name) in enumerate(zip(drawn.nodes, drawn.names, strict=True)):
+        _draw_node(ax, place, name, None if node == mdp.S else COLOURS[node], unit)
     if title:
         ax.set_title(title, fontsize=11)
     return ax
@@ -137,13 +170,13 @@ def _draw_label(ax: Axes, label: layout.Label, rows: Rows, colour: str, unit: fl
         text.set(fontweight="bold" if bold else "normal", path_effects=halo)
 
 
-def _draw_node(ax: Axes, place: np.ndarray, mdp: AnyMDP, node: int, unit: float) -> None:
-    if node == mdp.S:
-        name, side = "end", 1.7 * RADIUS
+def _draw_node(ax: Axes, place: np.ndarray, name: str, colour: str | None, unit: float) -> None:
+    """A state in its colour, or the end, which has none."""
+    if colour is None:
+        side = 1.7 * RADIUS
         shape = Rectangle(tuple(place - side / 2), side, side, facecolor="#e4e4e4", edgecolor=INK)
     else:
-        name = str(mdp.states[node]) if mdp.states else f"s{node}"
-        shape = Circle(tuple(place), RADIUS, facecolor="#fdf6e9", edgecolor=COLOURS[node])
+        shape = Circle(tuple(place), RADIUS, facecolor="#fdf6e9", edgecolor=colour)
     shape.set(linewidth=1.6 * unit, zorder=4)
     ax.add_patch(shape)
     size = min(1.25, 1.7 * RADIUS / _width(name)) * FONT * unit

@@ -70,6 +70,23 @@ def test_click_opens_a_claim_and_its_link_the_corrected_one(explorer, shots):
     assert opened(explorer) == "maac.thm41.sharp"
 
 
+def test_instance_is_drawn_as_a_graph(explorer, shots):
+    with change(explorer):
+        cell(explorer, "omd.thm2.mle.signed").click()
+    with change(explorer):
+        explorer.locator("[data-control=form] [data-value=graph]").click()
+    for graph, mdp in zip(("MDP", "model"), TheoremBoard(claim="omd.thm2.mle.signed").mdps.values(), strict=True):
+        arcs = explorer.locator(f"[data-graph={graph}] [data-arc]").evaluate_all(
+            "nodes => nodes.map((node) => [node.dataset.arc, Number(node.dataset.chance)])"
+        )
+        likely = mdp.to_dense().P.max(1)
+        assert dict(arcs) == {f"{s},{t}": likely[s, t] for s, t in np.argwhere(likely > 0).tolist()}
+    explorer.screenshot(path=shots / "theorems-graph.png")
+    with change(explorer):
+        explorer.locator("[data-control=form] [data-value=numbers]").click()
+    assert explorer.locator("[data-graph]").count() == 0 and explorer.locator("[data-table=P]").count() == 1
+
+
 def test_arrows_move_over_the_board_and_enter_opens(explorer):
     names = [claim.name for claim in every()]
     cell(explorer, "vagram.pinsker.printed").focus()

@@ -16,9 +16,10 @@ from tabular.claims import every, find
 from tabular.lab.climb import CHUNKS
 from tabular.lab.outcome import HOLDS, VIOLATED, Outcome, outcome
 from tabular.mdp import make_mdp
+from tabular.plot import graph as graph_module
 from tabular.solve import solve
 from tabular.widgets.theorems import stored
-from tabular.widgets.theorems.drawn import compared, paragraphs, tables
+from tabular.widgets.theorems.drawn import READABLE, compared, paragraphs, tables
 from tabular.widgets.theorems.explorer import CODES, TheoremBoard
 from tabular.widgets.theorems.live import UNIT, Live, place
 
@@ -142,6 +143,37 @@ def test_statement_keeps_the_layout_of_its_mathematics():
     assert parts[1]["text"] == "x + y  <=  3/2"
     typed = [part["text"] for part in paragraphs(find("omd.thm2.mle")) if part["kind"] == "equation"]
     assert typed == ["max |Q* - Q_hat|  <=  eps_r / (1 - gamma) + gamma eps_p r_max / (2 (1 - gamma)^2)"]
+
+
+@pytest.mark.parametrize("name", ["O6x", "A4x", "M3", "T1e"])
+def test_graph_has_an_arc_for_each_way_between_states(name):
+    board = TheoremBoard(claim=name, form="graph")
+    drawn = board.scene()["graphs"]
+    assert [graph["name"] for graph in drawn] == [{"": "MDP", "_hat": "model"}[hat] for hat in board.mdps]
+    for graph, mdp in zip(drawn, board.mdps.values(), strict=True):
+        likely = mdp.to_dense().P.max(1)
+        arcs = {(arc["from"], arc["to"]): arc for arc in graph["arcs"]}
+        assert set(arcs) == {tuple(way) for way in np.argwhere(likely >= graph_module.LEAST_PROBABILITY).tolist()}
+        for (s, t), arc in arcs.items():
+            assert arc["chance"] == likely[s, t]
+            ends = arc["line"][[0, -1]] - graph["nodes"][[s, t]]
+            np.testing.assert_allclose(np.hypot(*ends.T), graph["radius"], atol=0.08)
+        Q = solve(mdp).Q
+        bold = {(arc["from"], row.split(",")[0][1:]) for arc in graph["arcs"] for row, best in arc["rows"] if best}
+        assert bold == {(s, f"a{a}") for s, a in np.argwhere(Q >= Q.max(1, keepdims=True) - 1e-9).tolist()}
+
+
+def test_graph_is_refused_where_there_is_none_to_read(board):
+    assert list(READABLE) == list(range(2, graph_module.LARGEST + 1))
+    board.open("vagram.pinsker.printed")
+    with pytest.raises(ValueError, match="isn't an MDP of 2 to 6 states"):
+        board.form = "graph"
+    board.open("A4x")
+    board.form = "graph"
+    board.open("vagram.pinsker.printed")  # which is shown in numbers, and the choice is kept
+    assert board.scene()["graphs"] == [] and board.form == "graph"
+    board.open("A4x")
+    assert len(board.scene()["graphs"]) == 1
 
 
 def test_sides_are_those_of_the_certificate(board):

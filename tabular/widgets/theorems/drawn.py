@@ -17,6 +17,8 @@ from tabular.mdp import AnyMDP, make_mdp
 from tabular.solve import solve
 
 Values = Mapping[str, np.ndarray]
+READABLE = range(2, 7)
+"""How many states `plot.mdp` draws."""
 
 
 def paragraphs(claim: Claim) -> list[dict[str, str]]:
@@ -150,8 +152,53 @@ def _range(values: np.ndarray, difference: bool) -> dict[str, Any]:
 
 def _solved(claim: Claim, values: Values) -> list[dict[str, Any]]:
     """The optimal action values of the MDP and of the model, where the instance has them, computed in floats."""
-    mdps = {title: as_mdp(claim, values, hat) for hat, title in (("", "Q*"), ("_hat", "Q*_hat"))}
-    return [_table(name, SA, solve(mdp).Q) | {"solved": True} for name, mdp in mdps.items() if mdp is not None]
+    found = mdps(claim, values).items()
+    return [_table(f"Q*{hat}", SA, solve(mdp).Q) | {"solved": True} for hat, mdp in found]
+
+
+# Graphs
+
+
+def graphs(mdps: Mapping[str, AnyMDP]) -> list[dict[str, Any]]:
+    """Those of an instance's `mdps` that can be read as graphs, drawn as by `plot.mdp`. Lengths are in inches."""
+    titles = {"": "MDP", "_hat": "model"}
+    return [{"name": titles[hat]} | _graph(mdp) for hat, mdp in mdps.items() if mdp.S in READABLE]
+
+
+def _graph(mdp: AnyMDP) -> dict[str, Any]:
+    from tabular.plot import layout
+    from tabular.plot.graph import arranged
+
+    drawn = arranged(mdp, solve(mdp).Q)
+    low, high = layout.bounds(drawn.arcs, drawn.labels, drawn.nodes)
+    parts = zip(drawn.ways, drawn.arcs, drawn.labels, drawn.rows, drawn.chances, strict=True)
+    return {
+        "low": low,
+        "high": high,
+        "radius": layout.RADIUS,
+        "nodes": drawn.nodes,
+        "names": drawn.names,
+        "states": mdp.S,
+        "caption": drawn.caption,
+        "arcs": [
+            {
+                "from": s,
+                "to": t,
+                "line": arc.line,
+                "chance": chance,
+                "at": label.centre,
+                "angle": label.angle,
+                "rows": rows,
+            }
+            for (s, t), arc, label, rows, chance in parts
+        ],
+    }
+
+
+def mdps(claim: Claim, values: Values) -> dict[str, AnyMDP]:
+    """The MDP of an instance under "" and its model under "_hat", where it has them."""
+    found = {hat: as_mdp(claim, values, hat) for hat in ("", "_hat")}
+    return {hat: mdp for hat, mdp in found.items() if mdp is not None}
 
 
 def as_mdp(claim: Claim, values: Values, hat: str = "") -> AnyMDP | None:

@@ -18,11 +18,12 @@ from tabular.errors import suggestion
 from tabular.lab.board import Board
 from tabular.lab.stored import recheck
 from tabular.lab.verdict import CERTIFIED, FLOAT_ONLY, HOLDS, STATUSES, Verdict
+from tabular.mdp import AnyMDP
 from tabular.output import plain
 from tabular.widgets.controls import Choice, Download, Slider, action
 from tabular.widgets.explorer import Explorer
 from tabular.widgets.theorems import stored
-from tabular.widgets.theorems.drawn import Values, as_mdp, compared, paragraphs, tables
+from tabular.widgets.theorems.drawn import READABLE, Values, compared, graphs, mdps, paragraphs, tables
 from tabular.widgets.theorems.live import Live
 from tabular.widgets.theorems.presets import PRESETS
 from tabular.widgets.theorems.stored import Known
@@ -74,13 +75,14 @@ class TheoremBoard(Explorer):
     """
 
     title = "Theorem board"
-    scripts = ("theorems/front.js",)
+    scripts = ("theorems/graph.js", "theorems/front.js")
     presets = PRESETS
 
     n = Slider("Instances", 300, low=10, high=10_000, step=10, hint="Random instances of a check", group="run")
     seed = Slider("Seed", 0, low=0, high=999, step=1, hint="Another seed draws other instances", group="run")
     paper = Choice("Paper", "all", {"all": "All papers", **SHORT}, group="filter")
     show = Choice("Show", "all", SHOW, group="filter")
+    form = Choice("Instance as", "numbers", {"numbers": "Numbers", "graph": "Graph"}, group="instance")
 
     def __init__(
         self, verdicts: Board | str | Path | None = None, *, claim: str | None = None, preset: str = "", **values
@@ -174,7 +176,7 @@ class TheoremBoard(Explorer):
             raise ValueError(f"no claim on the board is called {name!r}.{suggestion(str(name), known)}")
         self.claim = known[name]
         self.dropped, self.live, self.verified = (), None, None
-        self._forget()
+        self._forget("witnesses")
         self.looked = next(iter(self.witnesses), "")
         self.refresh()
 
@@ -197,7 +199,7 @@ class TheoremBoard(Explorer):
         if key not in self.witnesses:
             raise ValueError(f"there is no instance {key!r}, expected one of {', '.join(self.witnesses)}.")
         self.looked = key
-        vars(self).pop("instance", None)
+        self._forget()
         self.refresh()
 
     @cached_property
@@ -232,6 +234,16 @@ class TheoremBoard(Explorer):
         label, values = self.witnesses[self.looked]
         by = "ratio" if self.looked.endswith("tightest") else "slack"
         return {"label": label, "tables": tables(self.claim, values), "sides": compared(self.claim, values, by)}
+
+    @cached_property
+    def mdps(self) -> dict[str, AnyMDP]:
+        """The instance as an MDP under "", and its model under "_hat", where it has them."""
+        return mdps(self.claim, self.witnesses[self.looked][1]) if self.looked else {}
+
+    @cached_property
+    def graphs(self) -> list[dict[str, Any]]:
+        """Those of them that can be read as graphs."""
+        return graphs(self.mdps)
 
     # The lab
 
@@ -272,13 +284,13 @@ class TheoremBoard(Explorer):
         """Put a verdict beside the kept one, and look at what it rests on."""
         self.results[self.claim.name] = [(label, verdict), *self._results]
         self.verified = None
-        self._forget()
+        self._forget("witnesses")
         kind, which = label.split(",")[0], "worst" if verdict.violations else "tightest"
         wanted = [f"{kind}.{which}", f"{kind}.worst", self.looked]
         self.looked = next((key for key in wanted if key in self.witnesses), "")
 
-    def _forget(self) -> None:
-        for name in ("witnesses", "instance"):
+    def _forget(self, *more: str) -> None:
+        for name in ("instance", "mdps", "graphs", *more):
             vars(self).pop(name, None)
 
     @action("Stop", key="s", hint="End the run; what was counted stays on the screen", group="lab")
@@ -350,6 +362,7 @@ class TheoremBoard(Explorer):
             "instances": {key: label for key, (label, _) in self.witnesses.items()},
             "looked": self.looked,
             "instance": self.instance,
+            "graphs": self.graphs if self.form == "graph" else [],
             "run": self.live and self.live.scene(),
             "certificate": self._certificate(),
         }
@@ -387,14 +400,15 @@ class TheoremBoard(Explorer):
 
         rows = [(SHORT.get(c.paper, c.paper), c.id, self.status(c), self.ratio(c)) for c in self.listed(self.show)]
         title = f"{self.claim.name} ({self.claim.id})"
-        drawn = as_mdp(self.claim, self.witnesses[self.looked][1]) if self.looked else None
-        return verdicts(rows, title=title, text=self.claim.text, marked=self.claim.id, instance=drawn)
+        return verdicts(rows, title=title, text=self.claim.text, marked=self.claim.id, instance=self.mdps.get(""))
 
     # State
 
     def disabled(self) -> dict[str, str]:
         """What makes no sense now."""
         reasons: dict[str, str] = {}
+        if not any(mdp.S in READABLE for mdp in self.mdps.values()):
+            reasons["form"] = "this instance isn't an MDP of 2 to 6 states."
         if not self.certificate:
             why = "there is no certificate: nothing exact was found about this claim."
             reasons |= {"verify": why, "export_certificate": why}

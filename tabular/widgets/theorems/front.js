@@ -222,7 +222,8 @@ function mount(ui) {
     }));
   });
   const drawing = h("div", { class: "tables" });
-  const instanceBox = h("section", {}, h("h4", { text: "Instance" }), looks, sidesBox, sidesText, h("div", { style: "height: 8px" }), drawing);
+  const form = ui.controls("instance")[0];
+  const instanceBox = h("section", {}, h("h4", { text: "Instance" }), looks, sidesBox, sidesText, h("div", { class: "row", style: "margin: 8px 0" }, form), drawing);
 
   function table(each) {
     const caption = h("figcaption", {}, symbol(each.name), each.solved ? h("small", { text: "  solved" }) : "");
@@ -251,8 +252,8 @@ function mount(ui) {
     drawLooks(scene.instances, scene.looked);
     if (!scene.instance) return;
     drawSides(scene.instance.sides);
-    const name = `${scene.open.name} ${scene.looked} ${scene.open.results.length}`;
-    if (name !== drawn) drawing.replaceChildren(...scene.instance.tables.map(table));
+    const name = `${scene.open.name} ${scene.looked} ${scene.open.results.length} ${scene.graphs.length}`;
+    if (name !== drawn) drawing.replaceChildren(...(scene.graphs.length ? scene.graphs.map(drawGraph) : scene.instance.tables.map(table)));
     drawn = name;
   }
 
