@@ -45,7 +45,7 @@ function makeSquare(ui, { send, nudge, describe }) {
       ...[0, 0.5, 1].map((t) => g("text", { x: x(t), y: y(0) + 14, text: t })),
       ...[0, 1].map((t) => g("text", { x: LEFT - 7, y: y(t) + 4, text: t, "text-anchor": "end" })),
     ];
-    svg.replaceChildren(...words, ...cross, g("circle", { class: "handle", "data-policy-point": "", cx: x(u), cy: y(v), r: 8, "data-p0": u, "data-p1": v }));
+    redraw(svg, ...words, ...cross, g("circle", { class: "handle", "data-policy-point": "", cx: x(u), cy: y(v), r: 8, "data-p0": u, "data-p1": v }));
     node.setAttribute("aria-valuenow", u);
     node.setAttribute("aria-valuetext", `${fixed(u, 3)} in ${s[0]}, ${fixed(v, 3)} in ${s[1]}`);
   }
@@ -202,7 +202,7 @@ function mount(ui) {
       ["True return of its plan", "plan_J", model.plan_J, `${precise(model.plan_J)}  (${Array.from(model.plan, (a) => scene.actions[a]).join(", ")})`],
       ["Return lost", "loss", model.loss, model.loss === 0 ? "nothing" : precise(model.loss)],
     ] : [];
-    facts.replaceChildren(...rows.flatMap(([name, key, value, text]) => [h("span", { text: name }), h("span", { class: "number", "data-fact": key, "data-value": value ?? "Infinity", text })]));
+    redraw(facts, ...rows.flatMap(([name, key, value, text]) => [h("span", { text: name }), h("span", { class: "number", "data-fact": key, "data-value": value ?? "Infinity", text })]));
   }
 
   function draw(next) {

@@ -56,12 +56,19 @@ function makeGraph(ui, { send, light }) {
       other > 0 ? label(halfway(over), precise(other, 3), "middle") : null,
       label([spot[0] + 13, level - 10], `${scene.actions[a]}: ${scene.r[k] > 0 ? "+" : ""}${precise(scene.r[k])}`, "start"));
     node.querySelectorAll("text").forEach((text, i, all) => i === all.length - 1 && text.classList.add("name-of"));
-    node.addEventListener("pointerenter", () => light(`${s},${a}`));
-    node.addEventListener("pointerleave", () => (light(null), ui.tip()));
-    node.addEventListener("pointermove", (event) => ui.tip(event, `${scene.actions[a]} in ${scene.states[s]}`, [
-      ["probability of being chosen", precise(scene.pi[k])], [`→ ${scene.states[0]}`, precise(scene.P[2 * k])], [`→ ${scene.states[1]}`, precise(scene.P[2 * k + 1])],
-      ["reward", precise(scene.r[k])], ["Q of the present policy", precise(scene.Q[k])], ["", "drag sideways: probability"], ["", "drag up and down: reward"]]));
     return node;
+  }
+
+  // The action under the pointer.
+  function tell(event) {
+    const pair = event.target.closest("[data-pair]");
+    light(pair ? pair.dataset.pair : null);
+    if (!pair) return ui.tip();
+    const [s, a] = pair.dataset.pair.split(",").map(Number);
+    const k = s * scene.actions.length + a;
+    ui.tip(event, `${scene.actions[a]} in ${scene.states[s]}`, [
+      ["probability of being chosen", precise(scene.pi[k])], [`→ ${scene.states[0]}`, precise(scene.P[2 * k])], [`→ ${scene.states[1]}`, precise(scene.P[2 * k + 1])],
+      ["reward", precise(scene.r[k])], ["Q of the present policy", precise(scene.Q[k])], ["", "drag sideways: probability"], ["", "drag up and down: reward"]]);
   }
 
   const states = () => [0, 1].map((s) => {
@@ -80,8 +87,9 @@ function makeGraph(ui, { send, light }) {
     begin = { s, a, at: within(svg, event), p: scene.P[2 * k + 1], r: scene.r[k] };
     svg.setPointerCapture(event.pointerId);
   });
+  svg.addEventListener("pointerleave", () => (light(null), ui.tip()));
   svg.addEventListener("pointermove", (event) => {
-    if (!begin) return;
+    if (!begin) return tell(event);
     const [px, py] = within(svg, event);
     const [right, up] = [px - begin.at[0], begin.at[1] - py];
     if (Math.abs(right) > Math.abs(up)) send({ s: begin.s, a: begin.a, to: 1, p: round(clamp(begin.p + right / 160), 2) });
@@ -93,7 +101,7 @@ function makeGraph(ui, { send, light }) {
     scene = next;
     const A = scene.actions.length;
     const pairs = [0, 1].flatMap((s) => Array.from({ length: A }, (_, a) => actionOf(s, a)));
-    svg.replaceChildren(marker(), ...pairs, ...states());
+    redraw(svg, marker(), ...pairs, ...states());
   }
   return { node: svg, draw };
 }

@@ -18,7 +18,8 @@ function roundNumbers(low, high, count) {
 // The plane of values: the polytope, the lines of the present policy, its path, and the model's polytope.
 function makePlane(ui, { send, nudge }) {
   const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [700, 430, 52, 14, 12, 40];
-  const svg = g("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}` });
+  const [ground, figures] = [g("g"), g("g")]; // what shows no values on hovering, and what does
+  const svg = g("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, ground, figures);
   const node = h("div", { class: "plane", tabindex: 0, role: "slider", "data-plane": "", "aria-label":
     "Values of the policy. Left and right change the policy in the first state, up and down in the second." }, svg);
   let scene = null;
@@ -160,7 +161,8 @@ function makePlane(ui, { send, nudge }) {
     const top = hover(g("polygon", { class: "star", "data-star": "", points: star(x(best.V[0]), y(best.V[1]), 10) }), "V*, the best values", best.V,
       [["certified error", precise(best.error, 3)]]);
     const dot = hover(g("circle", { class: "handle", "data-value-point": "", cx: x(V[0]), cy: y(V[1]), r: 8 }), "The present policy", V, [["J", precise(scene.J, 6)]]);
-    svg.replaceChildren(...axes(), body(), ...modelBody(), ...linesOf(), ...pathOf(), ...corners(), ...modelMarks(), top, dot);
+    redraw(ground, ...axes(), body(), ...modelBody());
+    figures.replaceChildren(...linesOf(), ...pathOf(), ...corners(), ...modelMarks(), top, dot);
     node.setAttribute("aria-valuenow", scene.J);
     node.setAttribute("aria-valuetext", `V = (${precise(V[0])}, ${precise(V[1])})`);
   }
