@@ -10,7 +10,7 @@ from tabular.objectives import mle
 from tabular.probability import kl_rows
 from tabular.soft import soft_solve
 from tabular.solve import solve
-from tabular.widgets.mismatch.worlds import maze
+from tabular.widgets.mismatch.worlds import WORLDS, maze
 from tabular.worlds.papers import two_state
 from tests.browser.actions import change
 
@@ -60,6 +60,22 @@ def test_first_picture_is_the_truth_beside_the_uniform_model(explorer, shots):
     np.testing.assert_array_equal(table(explorer, "model"), np.full(8, 0.5))
     assert float(explorer.locator("[data-level=best]").get_attribute("data-value")) == solve(two_state()).J
     explorer.screenshot(path=shots / "mismatch.png")
+
+
+def test_pictures_of_another_world_leave_nothing_behind(explorer):
+    def picture():
+        texts = [explorer.locator(f"{where} text").all_text_contents() for where in ("[data-table=true]", ".plane")]
+        return table(explorer, "true").tolist(), *texts, explorer.locator(".plane > *").count()
+
+    first = picture()
+    with change(explorer):
+        explorer.locator("[data-control=world] [data-value=random]").click()
+    larger = WORLDS["random"].make().to_dense().P
+    np.testing.assert_array_equal(table(explorer, "true"), larger.ravel())
+    assert len(picture()[1]) > len(first[1])
+    with change(explorer):
+        explorer.locator("[data-control=world] [data-value=two_state]").click()
+    assert picture() == first
 
 
 def test_training_is_that_of_fit_and_all_numbers_are_exact(explorer, shots):
