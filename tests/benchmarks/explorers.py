@@ -3,11 +3,11 @@
 From the click or key (the browser's own time stamp of the event) to the first picture drawn after the answer: at most
 50 ms in the median of 30 on a 10 x 10 grid and on MDPs of two states, 100 ms on 20 x 20. The last column is the median
 until that picture has left the compositor, by the browser's trace: what follows the drawing takes some 10 ms here,
-where a processor does what is otherwise a graphics card's work. It is of 30 more, so that tracing slows nothing that is timed. The
-pointer rests on a cell before it clicks, as a hand does. JupyterLab's own toolbar takes another 6 to 16 ms of
-the page's time for each request, by Chromium's profile: it looks for focusable elements whenever the kernel turns busy
-or idle. Playing stored sweeps: at least 25 pictures a second. Training a model of a two-state MDP: at least 10 pictures
-a second. From running the cell again, with the kernel warm, to the first picture: at most a second. Needs
+where a processor does what is otherwise a graphics card's work. It is of 30 more, so that tracing slows nothing that
+is timed. The pointer rests on a cell before it clicks, as a hand does. JupyterLab's own toolbar takes another 6 to 16
+ms of the page's time for each request, by Chromium's profile: it looks for focusable elements whenever the kernel
+turns busy or idle. Playing stored sweeps: at least 25 pictures a second. Training a model of a two-state MDP: at least
+10 pictures a second. From running the cell again, with the kernel warm, to the first picture: at most a second. Needs
 chromium. Names after the command choose explorers: gridworld, two-state ...
 """
 
