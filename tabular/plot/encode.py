@@ -7,25 +7,48 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+DPI = 110
+MARGIN = 11
+"""Pixels of white around a sketch: a tenth of an inch, as around what `encoded` writes."""
 
-def encoded(figure: Figure, kind: str = "png", small: bool = False) -> bytes:
+
+def encoded(figure: Figure, kind: str = "png") -> bytes:
     """The picture as bytes of a format that matplotlib writes (png, svg, pdf). The figure is closed.
-
-    Args:
-      small: for PNG, see `paletted`.
 
     Raises:
       ValueError for an unknown format.
     """
     content = io.BytesIO()
-    figure.savefig(content, format=kind, dpi=110, bbox_inches="tight")
+    figure.savefig(content, format=kind, dpi=DPI, bbox_inches="tight")
     plt.close(figure)
-    return paletted(content.getvalue()) if small else content.getvalue()
+    return content.getvalue()
+
+
+def sketched(figure: Figure) -> bytes:
+    """The picture as a small PNG, in half the time of `encoded`: drawn only once, colours off by a few of 255.
+
+    What would be over the edge of the figure is cut off. The figure is closed.
+    """
+    from PIL import Image, ImageChops
+
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    plt.close(figure)
+    whole = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    drawn = ImageChops.difference(whole, Image.new("RGB", whole.size, "white")).getbbox() or (0, 0, *whole.size)
+    edges = np.clip(np.add(drawn, (-MARGIN, -MARGIN, MARGIN, MARGIN)), 0, whole.size * 2)
+    flat = whole.crop(tuple(edges)).quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    content = io.BytesIO()
+    flat.save(content, "PNG")
+    return content.getvalue()
 
 
 def paletted(png: bytes) -> bytes:

@@ -194,11 +194,11 @@ class Explorer(metaclass=ABCMeta):
 
     def _repr_mimebundle_(self, **_) -> dict[str, Any]:
         """The live explorer, and a static picture for readers without a kernel."""
-        from tabular.plot import encoded
+        from tabular.plot import sketched
 
         bundle = dict((self.front._repr_mimebundle_() or ({}, {}))[0])
         return bundle | {
-            "image/png": base64.b64encode(encoded(self.figure(), "png", small=True)).decode(),
+            "image/png": base64.b64encode(sketched(self.figure())).decode(),
             "text/plain": repr(self),
         }
 
