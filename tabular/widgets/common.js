@@ -252,7 +252,7 @@ class UI {
     this.updates = [];
     this.tipBox = h("div", { class: "tip", role: "tooltip" });
     this.line = h("div", { class: "message", role: "status", "aria-live": "polite" });
-    this.lesson = h("p", { class: "lesson" });
+    this.lessons = h("div", { class: "lessons" });
   }
 
   do(name, parameters) {
@@ -296,7 +296,7 @@ class UI {
       h("div", { class: "head" }, h("h3", { text: this.spec.title }), h("div", { class: "space" }),
         ...this.buttons("state", "quiet"), ...this.buttons("files", "quiet")),
       presets.length ? this.presetRow(presets) : "",
-      presets.length ? this.lesson : "",
+      presets.length ? this.lessons : "",
       body, this.line, this.tipBox,
     );
   }
@@ -305,12 +305,12 @@ class UI {
     const buttons = presets.map(([name, preset]) =>
       h("button", { type: "button", "data-preset": name, "aria-pressed": "false", text: preset.title,
         onclick: () => this.do("preset", { name }) }));
-    const teach = once((name) => {
-      buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.preset === name)));
-      const preset = this.spec.presets[name];
-      this.lesson.hidden = !preset;
-      if (preset) this.lesson.replaceChildren(preset.teaches + " ", h("span", { class: "task", text: preset.task }));
-    });
+    const lessons = presets.map(([, { teaches, task }]) => h("p", {}, `${teaches} `, h("span", { class: "task", text: task })));
+    this.lessons.append(...lessons); // one upon the other: as high as the longest, so that nothing below moves
+    const teach = once((now) => presets.forEach(([name], k) => {
+      buttons[k].setAttribute("aria-pressed", String(name === now));
+      lessons[k].classList.toggle("shown", name === now);
+    }));
     this.updates.push((scene) => teach(scene.preset));
     return h("div", { class: "chips", role: "group", "aria-label": "Presets" }, ...buttons);
   }
@@ -376,6 +376,13 @@ function textField(attributes, send) {
   return field;
 }
 
+// The text of a field. Chromium tells the whole page of each text that is assigned; of a default, which shows as long as
+// nobody has typed, it tells nobody.
+function write(field, text) {
+  field.defaultValue = text;
+  if (field.value !== text) field.value = text;
+}
+
 // A range with its number beside it, which can be typed as well.
 function sliderControl(each, send) {
   const id = `mdpscope-${++count}`;
@@ -387,20 +394,20 @@ function sliderControl(each, send) {
     send(Number.isNaN(typed) ? text : typed);
   });
   const part = (value) => range.style.setProperty("--part", `${(100 * (value - range.min)) / (range.max - range.min || 1)}%`);
-  const write = (value) => {
+  const show = (value) => {
     latest = value;
     written = fixed(value, Number(value.toFixed(digits)) === value ? digits : 4) + (each.unit ? ` ${each.unit}` : "");
-    number.value = written;
+    write(number, written);
     part(value);
   };
   range.addEventListener("input", () => {
-    write(Number(range.value));
+    show(Number(range.value));
     send(Number(range.value));
   });
   const update = (value) => {
     if (value === latest && Number(range.value) === value && number.value === written) return part(value);
     range.value = value;
-    write(value);
+    show(value);
   };
   return { node: h("div", { class: "control" }, nameOf(each, id), range, number), update, range };
 }

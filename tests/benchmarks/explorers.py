@@ -4,7 +4,7 @@ From the click or key (the browser's own time stamp of the event) to the first p
 50 ms in the median of 30 on a 10 x 10 grid and on MDPs of two states, 100 ms on 20 x 20. The last column is the median
 until that picture has left the compositor, by the browser's trace: what follows the drawing takes some 10 ms here,
 where a processor does what is otherwise a graphics card's work. It is of 30 more, so that tracing slows nothing that
-is timed. The pointer rests on a cell before it clicks, as a hand does. JupyterLab's own toolbar takes another 6 to 16
+is timed. The pointer rests before it clicks, as a hand does. JupyterLab's own toolbar takes another 6 to 16
 ms of the page's time for each request, by Chromium's profile: it looks for focusable elements whenever the kernel
 turns busy or idle. Playing stored sweeps: at least 25 pictures a second. Training a model of a two-state MDP: at least
 10 pictures a second. From running the cell again, with the kernel warm, to the first picture: at most a second. Needs
@@ -105,21 +105,26 @@ def slider(name: str) -> Act:
     return key(f"[data-control={name}] input[type=range]", *["ArrowLeft"] * 5, *["ArrowRight"] * 5)
 
 
-def preset(*names: str) -> Act:
-    """A click on a preset, another each time."""
-    return lambda explorer, k: explorer.locator(f"[data-preset={names[k % len(names)]}]").click()
-
-
-def cell(side: int) -> Act:
-    """A click on a cell of a square board."""
+def click(rest: Callable[[Any, int], None]) -> Act:
+    """A click where the pointer has come to rest."""
 
     def act(explorer, k: int) -> None:
-        point_at(explorer, side // 3, 1 + k % (side - 2), side, side)
+        rest(explorer, k)
         settled(explorer)
         explorer.page.mouse.down()
         explorer.page.mouse.up()
 
     return act
+
+
+def preset(*names: str) -> Act:
+    """A click on a preset, another each time."""
+    return click(lambda explorer, k: explorer.locator(f"[data-preset={names[k % len(names)]}]").hover())
+
+
+def cell(side: int) -> Act:
+    """A click on a cell of a square board."""
+    return click(lambda explorer, k: point_at(explorer, side // 3, 1 + k % (side - 2), side, side))
 
 
 def settled(explorer) -> None:

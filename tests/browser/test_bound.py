@@ -148,7 +148,7 @@ def test_presets_open_with_their_lesson(explorer, shots, name):
     while exact.working:
         exact.advance()
     agree(explorer, {side: float(value[0]) for side, value in exact.here.items()})
-    assert explorer.locator(".lesson .task").inner_text()
+    assert explorer.locator(".lessons .shown .task").inner_text()
     explorer.page.wait_for_timeout(250)
     assert explorer.locator(".boundchart").screenshot() != before
     explorer.screenshot(path=shots / f"bound-{name}.png")

@@ -211,7 +211,7 @@ def test_presets_open_with_their_lesson(explorer, shots, name):
     with change(explorer):
         explorer.locator(f"[data-preset={name}]").click()
     frames(explorer)
-    assert explorer.locator(".lesson .task").inner_text()
+    assert explorer.locator(".lessons .shown .task").inner_text()
     assert explorer.locator(f"[data-preset={name}]").get_attribute("aria-pressed") == "true"
     explorer.page.wait_for_timeout(250)  # the button's colour fades
     assert explorer.locator(".board").screenshot() != before

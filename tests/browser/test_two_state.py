@@ -187,7 +187,7 @@ def test_presets_open_with_their_lesson(explorer, shots, name):
     before = explorer.locator(".plane").screenshot()
     with change(explorer):
         explorer.locator(f"[data-preset={name}]").click()
-    assert explorer.locator(".lesson .task").inner_text()
+    assert explorer.locator(".lessons .shown .task").inner_text()
     assert explorer.locator(f"[data-preset={name}]").get_attribute("aria-pressed") == "true"
     assert explorer.locator(".plane").screenshot() != before
     explorer.page.wait_for_timeout(200)  # the button's colour fades

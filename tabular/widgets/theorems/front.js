@@ -125,7 +125,7 @@ function mount(ui) {
   const words = h("input", { type: "text", placeholder: "Search names and statements", "aria-label": "Search", "data-search": "", oninput: () => ui.do("search", { text: words.value }) });
   const drawFilters = () => {
     select.value = ui.values.paper;
-    if (document.activeElement !== words) words.value = scene.query;
+    if (document.activeElement !== words) write(words, scene.query);
     for (const { name, node, count } of showButtons) {
       node.setAttribute("aria-pressed", String(ui.values.show === name));
       node.hidden = name === "open" && !scene.counts.open && ui.values.show !== "open";

@@ -147,7 +147,7 @@ function makeTable(ui, { send, light }) {
     for (const { field, k, kind } of fields) {
       const value = kind === "r" ? scene.r[k] : scene.P[2 * k + kind];
       field.dataset.value = value;
-      if (!(ui.bridge.busy && field === document.activeElement)) field.value = precise(value);
+      if (!(ui.bridge.busy && field === document.activeElement)) write(field, precise(value));
     }
     const A = scene.actions.length;
     const index = (text) => Number(text.split(",")[0]) * A + Number(text.split(",")[1]);
