@@ -1,14 +1,16 @@
 """Latency of the explorers in a headless browser, against what it may be: python -m tests.benchmarks.explorers
 
 From the click or key (the browser's own time stamp of the event) to the first picture drawn after the answer: at most
-50 ms in the median of 30 on a 10 x 10 grid and on MDPs of two states, 100 ms on 20 x 20. The last column is the median
-until that picture has left the compositor, by the browser's trace: what follows the drawing takes some 10 ms here,
-where a processor does what is otherwise a graphics card's work. It is of 30 more, so that tracing slows nothing that
-is timed. The pointer rests before it clicks, as a hand does. JupyterLab's own toolbar takes another 6 to 16
-ms of the page's time for each request, by Chromium's profile: it looks for focusable elements whenever the kernel
-turns busy or idle. Playing stored sweeps: at least 25 pictures a second. Training a model of a two-state MDP: at least
-10 pictures a second. From running the cell again, with the kernel warm, to the first picture: at most a second. Needs
-chromium. Names after the command choose explorers: gridworld, two-state ...
+50 ms in the median of 30 on a 10 x 10 grid and on MDPs of two states, 100 ms on 20 x 20. The column "shown" is the
+median until that picture has left the compositor, by the browser's trace: what follows the drawing takes some 10 ms
+here, where a processor does what is otherwise a graphics card's work. It is of 30 more, so that tracing slows nothing
+that is timed. "ratio" is the median by that of ipywidgets' own slider and a label that the kernel writes, measured in
+the same minutes: it tells the explorer from the machine. The pointer rests before it clicks, as a hand does.
+JupyterLab's own toolbar takes 6 to 16 ms of the page's time for each request, by Chromium's profile: it looks for
+focusable elements whenever the kernel turns busy or idle. Playing stored sweeps: at least 25 pictures a second.
+Training a model of a two-state MDP: at least 10 pictures a second. From running the cell again, with the kernel warm,
+to the first picture: at most a second. Needs chromium. Names after the command choose explorers: gridworld, two-state
+...
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
+import math
 import statistics
 import sys
 import tempfile
@@ -43,7 +46,13 @@ rows = ["S" + "." * free] + ["." * {0}] * ({0} - 2) + ["." * free + "G"]
 explorer = GridworldExplorer("\\n".join(rows), slip=0.1)
 explorer"""
 
-WATCH = """(root) => {
+SLIDER = """import ipywidgets
+slider, label = ipywidgets.IntSlider(50), ipywidgets.Label()
+slider.observe(lambda change: setattr(label, "value", str(change.new)), "value")
+ipywidgets.VBox([slider, label])"""
+"""The least that any widget takes here: a slider, and a label on which the kernel writes its value."""
+
+WATCH = """(root, [target, what]) => {
   let began = 0;
   window.restart = () => {
     began = 0;
@@ -52,14 +61,16 @@ WATCH = """(root) => {
   window.restart();
   for (const name of ["pointerdown", "keydown", "input"])
     root.addEventListener(name, (event) => (began = began || event.timeStamp), true);
+  root.addEventListener("click", (event) => event.target.closest("button") && (began = event.timeStamp), true);
   new MutationObserver(() => {
     const from = began;
     began = 0;
     if (from) performance.measure("change", { start: from });
     if (from) requestAnimationFrame(() => setTimeout(() => window.delays.push(performance.now() - from)));
-  }).observe(root, { attributeFilter: ["data-revision"] });
+  }).observe(target, what);
 }"""
-"""A picture counts as drawn when the task after its animation frame runs: style, layout and paint are behind it."""
+"""A button acts when it is let go, and its time counts from there. A picture counts as drawn when the task after its
+animation frame runs: style, layout and paint are behind it."""
 
 TRACE = {"transferMode": "ReportEvents", "categories": "-*,blink.user_timing,cc,viz"}
 STEPS = ("ProxyImpl::Commit", "LayerTreeHostImpl::ActivateSyncTree", "MainFrame.Draw", "Display::DrawAndSwap")
@@ -216,7 +227,7 @@ def main(names: list[str]) -> None:
     """Measure, and print a line for each."""
     load, cores = os.getloadavg()[0], os.cpu_count()
     print(f"{cores} cores, on which {load:.1f} processes ran on average in the last minute before this began")
-    print(f"{'what':62} {'least':>9} {'median':>9} {'p90':>9} {'bar':>9} {'shown':>9}")
+    print(f"{'what':62} {'least':>9} {'median':>9} {'p90':>9} {'bar':>9} {'shown':>9} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as jupyter:
         for case in CASES:
             if not names or any(case.name.startswith(name) for name in names):
@@ -226,20 +237,42 @@ def main(names: list[str]) -> None:
 
 
 def measure(jupyter, case: Case) -> None:
-    """All lines of one case."""
+    """All lines of one case, after one of the peer in the same minutes."""
+    least = peer(jupyter)
     with jupyter.notebook(case.source) as page:
         explorer = jupyter.explorer(page)
-        explorer.evaluate(WATCH)
+        watch(explorer, explorer, attributeFilter=["data-revision"])
         for name, act in case.acts.items():
-            found = delays(explorer, act)
-            with traced(page) as events:
-                delays(explorer, act)
-            report(f"{case.name}: {name}", found, shown_after(events), case.bar)
+            found, seen = timed(explorer, act)
+            report(f"{case.name}: {name}", found, seen, case.bar, least)
         if case.plays:
             play(explorer, case.name)
         if case.trains:
             train(explorer, case)
         begin(jupyter, page, case.name)
+
+
+def peer(jupyter) -> float:
+    """A line: the plain slider. Returns its median in milliseconds."""
+    with jupyter.notebook(SLIDER) as page:
+        box = page.locator(".widget-vbox")
+        watch(box, box.locator(".widget-label").last, childList=True, characterData=True, subtree=True)
+        found, seen = timed(box, key(".noUi-handle", *["ArrowLeft"] * 5, *["ArrowRight"] * 5))
+        report("ipywidgets: a key that moves a slider, to its label", found, seen)
+    return statistics.median(found)
+
+
+def watch(root, target, **what) -> None:
+    """Note the delays of what changes in `target` because of an input in `root`."""
+    root.evaluate(WATCH, [target.element_handle(), what])
+
+
+def timed(explorer, act: Act) -> tuple[list[float], list[float]]:
+    """Milliseconds of each repeat until the picture is drawn, and of as many more until it is shown."""
+    found = delays(explorer, act)
+    with traced(explorer.page) as events:
+        delays(explorer, act)
+    return found, shown_after(events)
 
 
 def delays(explorer, act: Act) -> list[float]:
@@ -283,11 +316,12 @@ def shown_after(events: list[dict[str, Any]]) -> list[float]:
     return found[3:]
 
 
-def report(name: str, found: list[float], seen: list[float], bar: float) -> None:
-    """A line: least, median, 90th percentile, what the median may be, and the median until it is on the screen."""
-    median = statistics.median
-    numbers = (min(found), median(found), statistics.quantiles(found, n=10)[-1], bar, median(seen))
-    print(f"{name:62} " + " ".join(f"{value:6.1f} ms" for value in numbers), flush=True)
+def report(name: str, found: list[float], seen: list[float], bar: float = math.nan, least: float = math.nan) -> None:
+    """A line: least, median and 90th percentile; its bar; until it is shown; the median by that of the peer."""
+    median = statistics.median(found)
+    numbers = (min(found), median, statistics.quantiles(found, n=10)[-1], bar, statistics.median(seen))
+    times = " ".join(f"{value:6.1f} ms" if value == value else " " * 9 for value in numbers)
+    print(f"{name:62} {times} {'' if math.isnan(least) else f'{median / least:6.2f}'}", flush=True)
 
 
 def play(explorer, name: str) -> None:
