@@ -9,6 +9,7 @@ from tabular.evaluate import evaluate
 from tabular.mdp import make_mdp, with_changes
 from tabular.solve import solve
 from tabular.widgets.two_state import models
+from tabular.widgets.two_state.presets import PRESETS
 from tabular.worlds import two_state
 from tests.browser.actions import change
 
@@ -139,6 +140,22 @@ def test_wrong_numbers_are_refused_in_red(explorer, shots):
     explorer.screenshot(path=shots / "two-state-error.png")
 
 
+def test_typed_field_follows_a_preset_and_nobody_else_hears_of_it(explorer):
+    cell = explorer.locator("[data-cell='0,0,1']")
+    with change(explorer):
+        cell.fill("0.45")
+        explorer.page.keyboard.press("Enter")
+    explorer.evaluate("""() => {
+      window.heard = 0;
+      document.addEventListener("selectionchange", (event) => (window.heard += event.target !== document));
+    }""")
+    with change(explorer):
+        explorer.locator("[data-preset=shape]").click()
+    settled(explorer)
+    assert float(cell.input_value()) == PRESETS["shape"].state["world"].P[0, 0, 1] != 0.45
+    assert explorer.evaluate("() => window.heard") == 0
+
+
 def test_more_actions_get_sliders(explorer):
     with change(explorer):
         explorer.locator("[data-action=add_action]").click()
@@ -180,6 +197,18 @@ def test_fifty_models_are_drawn_and_chosen(explorer, shots):
     explorer.locator(".cloud .other").nth(worst).click()
     settled(explorer)
     close(numbers(explorer, "[data-fact=loss]", "value")[0], [other[worst, 1]])
+
+
+def test_lessons_of_any_length_leave_the_pictures_where_they_are(explorer):
+    heights, tops = set(), set()
+    for name in PRESETS:
+        with change(explorer):
+            explorer.locator(f"[data-preset={name}]").click()
+        settled(explorer)
+        heights.add(explorer.locator(".lessons .shown").bounding_box()["height"])
+        tops.add(explorer.locator(".plane").bounding_box()["y"] - explorer.bounding_box()["y"])
+    assert len(heights) > 1
+    assert len(tops) == 1
 
 
 @pytest.mark.parametrize("name", ["steps", "shape", "algorithms", "data"])
