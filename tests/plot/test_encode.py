@@ -38,9 +38,9 @@ def test_sketch_shows_the_same_but_for_a_few_of_255():
 
 def test_sketch_is_cut_to_what_is_drawn_with_a_tenth_of_an_inch_around():
     ink = (pixels(plot.sketched(heat())) < 255).any(2)
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    assert (rows[0], columns[0]) == (11, 11)
-    assert (ink.shape[0] - 1 - rows[-1], ink.shape[1] - 1 - columns[-1]) == (11, 11)
+    inked = np.argwhere(ink)
+    np.testing.assert_array_equal(inked.min(0), [11, 11])
+    np.testing.assert_array_equal(np.array(ink.shape) - 1 - inked.max(0), [11, 11])
 
 
 def test_sketch_of_nothing_is_the_empty_figure():
