@@ -32,7 +32,7 @@ def encoded(figure: Figure, kind: str = "png") -> bytes:
 
 
 def sketched(figure: Figure) -> bytes:
-    """The picture as a small PNG, in half the time of `encoded`: drawn only once, colours off by a few of 255.
+    """The picture as a small PNG, quickly: laid out and drawn only once, 256 colours.
 
     What would be over the edge of the figure is cut off. The figure is closed.
     """

@@ -9,8 +9,7 @@ the same minutes: it tells the explorer from the machine. The pointer rests befo
 JupyterLab's own toolbar takes 6 to 16 ms of the page's time for each request, by Chromium's profile: it looks for
 focusable elements whenever the kernel turns busy or idle. Playing stored sweeps: at least 25 pictures a second.
 Training a model of a two-state MDP: at least 10 pictures a second. From running the cell again, with the kernel warm,
-to the first picture: at most a second. Needs chromium. Names after the command choose explorers: gridworld, two-state
-...
+to the first picture: at most a second. Needs chromium. Names after the command choose explorers: gridworld ...
 """
 
 from __future__ import annotations
@@ -320,7 +319,7 @@ def report(name: str, found: list[float], seen: list[float], bar: float = math.n
     """A line: least, median and 90th percentile; its bar; until it is shown; the median by that of the peer."""
     median = statistics.median(found)
     numbers = (min(found), median, statistics.quantiles(found, n=10)[-1], bar, statistics.median(seen))
-    times = " ".join(f"{value:6.1f} ms" if value == value else " " * 9 for value in numbers)
+    times = " ".join(f"{value:6.1f} ms" if not math.isnan(value) else " " * 9 for value in numbers)
     print(f"{name:62} {times} {'' if math.isnan(least) else f'{median / least:6.2f}'}", flush=True)
 
 

@@ -22,7 +22,7 @@ def heat():
     return figure
 
 
-def test_sketch_shows_the_same_but_for_a_few_of_255():
+def test_sketch_shows_the_same_in_fewer_colours():
     rough, exact = pixels(plot.sketched(heat())), pixels(plot.encoded(heat()))
     assert all(abs(a - b) <= 2 for a, b in zip(rough.shape, exact.shape, strict=True))
     inked = [np.argwhere((each < 250).any(2)) for each in (rough, exact)]
